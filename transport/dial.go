@@ -1,0 +1,110 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+)
+
+// Dial connects to a. For a tls address the handshake is done when Dial
+// returns, with a copy of config in which the minimum version is TLS 1.3, and
+// the server's name that of the address unless config has one; nil is the
+// system's roots. For the other addresses config is not used.
+//
+// ctx bounds the call, name look-up and handshake included, and not the
+// connection. The error is a *net.OpError, an *OptionError, or that of the
+// handshake; it is ctx's where ctx ended first.
+func Dial(ctx context.Context, a Address, config *tls.Config, o Options) (net.Conn, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	switch a.scheme {
+	case TCP:
+		return dialTCP(ctx, a, o)
+	case TLS:
+		return dialTLS(ctx, a, config, o)
+	case Unix:
+		return dialUnix(ctx, a, o)
+	default:
+		return nil, unsupported("dial", a)
+	}
+}
+
+func unsupported(op string, a Address) error {
+	if a == (Address{}) {
+		return fmt.Errorf("%s: no address: %w", op, errors.ErrUnsupported)
+	}
+	return fmt.Errorf("%s %v: no such transport on this system: %w", op, a, errors.ErrUnsupported)
+}
+
+func dialer(o Options, isTCP bool) *net.Dialer {
+	d := &net.Dialer{
+		KeepAlive: -1, // Tune's business
+		ControlContext: func(_ context.Context, _, _ string, raw syscall.RawConn) error {
+			return rawControl(raw, func(fd uintptr) error { return early(fd, o, isTCP) })
+		},
+	}
+	d.SetMultipathTCP(false) // its sockets do not have all of TCP's options
+	return d
+}
+
+func dialTCP(ctx context.Context, a Address, o Options) (net.Conn, error) {
+	if a.port == 0 {
+		return nil, fmt.Errorf("dial %v: port 0 is for listening", a)
+	}
+	c, err := dialer(o, true).DialContext(ctx, "tcp", a.hostPort())
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := c.(tcpSocket); ok {
+		if err := late(t, o); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	return c, nil
+}
+
+func dialTLS(ctx context.Context, a Address, config *tls.Config, o Options) (net.Conn, error) {
+	config, err := modern(config)
+	if err != nil {
+		return nil, err
+	}
+	if config.ServerName == "" {
+		config.ServerName, _, _ = strings.Cut(a.host, "%") // without the zone, which no certificate names
+	}
+	plain, err := dialTCP(ctx, a, o)
+	if err != nil {
+		return nil, err
+	}
+	c := tls.Client(plain, config)
+	if err := c.HandshakeContext(ctx); err != nil {
+		_ = plain.Close() // nothing to say goodbye to
+		return nil, fmt.Errorf("tls handshake with %s: %w", a.hostPort(), err)
+	}
+	return c, nil
+}
+
+func dialUnix(ctx context.Context, a Address, o Options) (net.Conn, error) {
+	path := a.Path()
+	if err := checkPath(path); err != nil {
+		return nil, fmt.Errorf("dial %v: %w", a, err)
+	}
+	return dialer(o, false).DialContext(ctx, "unix", path)
+}
+
+// modern gives a copy of config that speaks nothing older than TLS 1.3.
+func modern(config *tls.Config) (*tls.Config, error) {
+	if config == nil {
+		return &tls.Config{MinVersion: tls.VersionTLS13}, nil
+	}
+	if config.MaxVersion != 0 && config.MaxVersion < tls.VersionTLS13 {
+		return nil, fmt.Errorf("tls: MaxVersion %s: want TLS 1.3 or newer", tls.VersionName(config.MaxVersion))
+	}
+	config = config.Clone()
+	config.MinVersion = max(config.MinVersion, tls.VersionTLS13)
+	return config, nil
+}

@@ -1,0 +1,19 @@
+package transport
+
+import (
+	"errors"
+	"syscall"
+)
+
+// tcpNotSentLowat is TCP_NOTSENT_LOWAT of netinet/tcp.h, which package syscall
+// does not name.
+const tcpNotSentLowat = 0x201
+
+func setNotSentLowat(fd uintptr, bytes int) error {
+	if err := syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotSentLowat, bytes); err != nil {
+		return &OptionError{"NotSentLowat", bytes, err}
+	}
+	return nil
+}
+
+func setCongestion(uintptr, string) error { return errors.ErrUnsupported }
