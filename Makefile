@@ -1,0 +1,18 @@
+# The steps themselves are in .ci/run, which is also what CI runs.
+
+STEPS := test race test386 tidy format vet fix lint cross fuzz api
+
+.PHONY: check fmt $(STEPS)
+
+# Everything that CI checks: do this before a commit.
+check:
+	@.ci/run check
+
+# One step: make race, make lint; FUZZ_MOST=60 make fuzz for longer.
+$(STEPS):
+	@.ci/run $@
+
+# Write the files as the format and fix steps want them.
+fmt:
+	GOWORK=off go tool -modfile=tools/go.mod gofumpt -w .
+	go fix work
