@@ -1,0 +1,260 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/serpy-go/serpy"
+)
+
+// workstation asks an instrument for its stream and takes it to the end.
+type workstation struct {
+	cfg    config
+	screen *screen
+	sentBy func() progress // Of the sender, where it is in this process; else nil.
+
+	tally   *tally
+	links   atomic.Int64
+	resumed atomic.Int64
+	out     *bufio.Writer // Nil without -out.
+	began   time.Time
+}
+
+func newWorkstation(cfg config, screen *screen) *workstation {
+	return &workstation{cfg: cfg, screen: screen, tally: newTally()}
+}
+
+// run takes the stream until its end marker, or until ctx ends; late bounds what
+// is then left to say.
+func (w *workstation) run(ctx, late context.Context) (rep report, err error) {
+	if w.cfg.out != "" {
+		file, err := os.Create(w.cfg.out)
+		if err != nil {
+			return rep, fmt.Errorf("-out: %w", err)
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		w.out = bufio.NewWriterSize(file, 1<<20)
+	}
+	c, err := w.dial(ctx)
+	if err != nil {
+		return rep, err
+	}
+	var watching sync.WaitGroup
+	ctx, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
+	watching.Go(func() { w.follow(late, c, lose) })
+	defer func() {
+		err = errors.Join(err, w.leave(c, rep.ended))
+		watching.Wait()
+		rep.Links, rep.Resumed = int(w.links.Load()), int(w.resumed.Load())
+	}()
+	w.began = time.Now()
+	answer, err := c.Request(ctx, serpy.TextMessage(commandStream))
+	if cause := context.Cause(ctx); cause != nil {
+		return rep, unlessWanted(cause)
+	}
+	if err != nil {
+		return rep, fmt.Errorf("asking for the stream: %w", err)
+	}
+	if reason, isFailed := strings.CutPrefix(answer.String(), failed); isFailed {
+		return rep, fmt.Errorf("the instrument gives no stream: %s", reason)
+	}
+	w.screen.watch(-1, w.progress)
+	return w.take(ctx, late, c)
+}
+
+// dial connects. A workstation alone may be started before its instrument: it
+// goes on trying, and says so.
+func (w *workstation) dial(ctx context.Context) (*serpy.Connection, error) {
+	conf, err := clientTLS(w.cfg)
+	if err != nil {
+		return nil, err
+	}
+	if w.cfg.insecure {
+		w.screen.notef("-insecure: any certificate will do; whoever sits in between can read and change everything")
+	}
+	first := serpy.FailFast
+	if w.cfg.role == roleWorkstation && w.cfg.ask == "" {
+		first = serpy.InBackground
+	}
+	return serpy.Dial(ctx, w.cfg.address, &serpy.Options{
+		Name: "workstation", TLS: conf, MaxMessage: maxMessage,
+		ReceiveQueue: serpy.Queue{Messages: w.cfg.queue},
+		// Close by, an instrument is back soon; by default the waits start at 100 ms.
+		Reconnect: serpy.Reconnect{FirstDial: first, Min: 5 * time.Millisecond, Max: 2 * time.Second},
+		Logger:    logger(w.cfg, w.screen),
+	})
+}
+
+// follow counts links, says what keeps one from coming up, and calls lose when
+// the session is gone: a new one would have to begin the stream anew.
+func (w *workstation) follow(ctx context.Context, c *serpy.Connection, lose context.CancelCauseFunc) {
+	trouble := ""
+	for e := range c.Events(ctx) {
+		switch e := e.(type) {
+		case serpy.Connected:
+			w.links.Add(1)
+			if e.Resumed {
+				w.resumed.Add(1)
+			}
+			trouble = ""
+		case serpy.Reconnecting:
+			// A link that breaks is the exercise; one that does not come back is news.
+			if text := fmt.Sprint(e.Err); e.Attempt > 3 && text != trouble {
+				trouble = text
+				w.screen.notef("no link to %s, still trying: %s", w.cfg.address, plain(e.Err))
+			}
+		case serpy.SessionLost:
+			lose(fmt.Errorf("the instrument has forgotten this session, as after a restart; start the workstation anew: %w", e.Err))
+		}
+	}
+}
+
+// take receives until the end marker, answers it, and reports.
+func (w *workstation) take(ctx, late context.Context, c *serpy.Connection) (report, error) {
+	for m := range c.Messages(ctx) {
+		now := time.Now()
+		if m.Tag == tagEnd {
+			return w.finish(late, c, m)
+		}
+		w.tally.add(m, now)
+		if w.out != nil {
+			if _, err := w.out.Write(m.Data); err != nil {
+				return w.soFar(), fmt.Errorf("-out: %w", err)
+			}
+		}
+		m.Release()
+		if w.cfg.slow > 0 {
+			pause(ctx, w.cfg.slow)
+		}
+	}
+	rep := w.soFar()
+	if err := w.flush(); err != nil {
+		return rep, err
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return rep, unlessWanted(cause)
+	}
+	err := c.Err()
+	if err == nil {
+		err = errors.New("it said good-bye")
+	}
+	return rep, fmt.Errorf("the instrument left before the end of the stream: %w", err)
+}
+
+// unlessWanted is nil for an end by Ctrl-C or -duration.
+func unlessWanted(cause error) error {
+	if errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
+		return nil
+	}
+	return cause
+}
+
+// finish compares what came with what the end marker says was sent, and tells
+// the instrument.
+func (w *workstation) finish(late context.Context, c *serpy.Connection, m serpy.Message) (report, error) {
+	w.tally.end(m)
+	var sum totals
+	if err := json.Unmarshal(m.Data, &sum); err != nil {
+		return w.soFar(), fmt.Errorf("the end marker makes no sense: %w", err)
+	}
+	rep := w.soFar()
+	rep.fillEnd(sum)
+	if err := w.flush(); err != nil {
+		return rep, err
+	}
+	text, err := json.Marshal(rep)
+	if err != nil {
+		return rep, err
+	}
+	if err := m.Reply(late, serpy.Message{Data: text, Type: serpy.Text, Mode: serpy.Acked}); err != nil {
+		return rep, fmt.Errorf("answering the end marker: %w", err)
+	}
+	return rep, nil
+}
+
+// leave closes c. After the end of the stream it first makes sure that the
+// instrument has the answer, over as many links as that takes.
+func (w *workstation) leave(c *serpy.Connection, ended bool) error {
+	if !ended {
+		// There is nothing that the instrument still needs: why the run ended is said elsewhere.
+		_ = c.Close()
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*grace)
+	defer cancel()
+	return c.Shutdown(ctx)
+}
+
+func (w *workstation) flush() error {
+	if w.out == nil {
+		return nil
+	}
+	if err := w.out.Flush(); err != nil {
+		return fmt.Errorf("-out: %w", err)
+	}
+	return nil
+}
+
+// soFar is the report without the sender's totals.
+func (w *workstation) soFar() report {
+	rep := w.tally.report()
+	rep.Seconds = time.Since(w.began).Seconds()
+	rep.Links, rep.Resumed = int(w.links.Load()), int(w.resumed.Load())
+	return rep
+}
+
+func (w *workstation) progress() progress {
+	p := w.tally.progress()
+	p.links = int(w.links.Load())
+	return p
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// runAsk asks one command and prints the answer.
+func runAsk(ctx context.Context, cfg config, stdout io.Writer, screen *screen) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*grace)
+	defer cancel()
+	if cfg.askHere {
+		in, err := newInstrument(cfg, screen)
+		if err != nil {
+			return err
+		}
+		served := make(chan error, 1)
+		go func() { served <- in.run(ctx) }()
+		defer func() { in.stop(); <-served }()
+		cfg.address, cfg.trust = in.address(), in.trust
+	}
+	c, err := newWorkstation(cfg, screen).dial(ctx)
+	if err != nil {
+		return fmt.Errorf("%w; is the instrument at -addr %s?", err, cfg.address)
+	}
+	defer c.Close()
+	answer, err := c.Request(ctx, serpy.TextMessage(cfg.ask))
+	if err != nil {
+		return fmt.Errorf("-ask: %w", err)
+	}
+	if reason, isFailed := strings.CutPrefix(answer.String(), failed); isFailed {
+		return fmt.Errorf("-ask: %s", reason)
+	}
+	_, err = fmt.Fprintln(stdout, answer)
+	return err
+}
