@@ -37,10 +37,10 @@ type instrument struct {
 	rate   rate
 	claim  atomic.Bool   // The one stream of this run has been asked for.
 	done   chan struct{} // Closed when the one stream of this run has ended.
-	halt   context.CancelFunc
-	halted context.Context
 
-	acquire context.Context // Ends when live sources have to; set by run.
+	acquire context.Context    // Ends when live sources have to.
+	late    context.Context    // Ends when all has to.
+	halt    context.CancelFunc // Ends both.
 
 	sent, sentBytes atomic.Uint64
 
@@ -49,36 +49,59 @@ type instrument struct {
 	err    error  // That the one stream of this run ended with.
 }
 
-// newInstrument listens.
-func newInstrument(cfg config, screen *screen) (*instrument, error) {
+// newInstrument listens. Its sources go on until ctx ends or -duration is over,
+// counted from now; what they have given may take until grace after the end of ctx.
+func newInstrument(ctx context.Context, cfg config, screen *screen) (*instrument, error) {
 	in := &instrument{cfg: cfg, screen: screen, done: make(chan struct{}), remove: func() error { return nil }}
-	in.halted, in.halt = context.WithCancel(context.Background())
 	in.rate.set(cfg.rate)
-	conf, trust, notice, err := serverTLS(cfg)
-	if err != nil {
+	in.setEnds(ctx)
+	if err := in.listen(); err != nil {
+		in.halt()
 		return nil, err
 	}
+	return in, nil
+}
+
+// listen opens the server at -addr; with -cut the proxy is there, and the server
+// where only the proxy finds it.
+func (in *instrument) listen() error {
+	conf, trust, notice, err := serverTLS(in.cfg)
+	if err != nil {
+		return err
+	}
 	in.trust, in.notice = trust, notice
-	address := cfg.address
-	if cfg.cut > 0 {
-		if address, in.remove, err = private(cfg.address); err != nil {
-			return nil, fmt.Errorf("-cut: %w", err)
+	address := in.cfg.address
+	if in.cfg.cut > 0 {
+		private, remove, privateErr := private(address)
+		if privateErr != nil {
+			return fmt.Errorf("-cut: %w", privateErr)
 		}
+		address, in.remove = private, remove
 	}
 	in.server, err = serpy.Listen(address, &serpy.Options{
 		Name: "instrument", TLS: conf, MaxMessage: maxMessage,
-		SendQueue: serpy.Queue{Messages: cfg.queue, Policy: cfg.policy},
-		Logger:    logger(cfg, screen),
+		SendQueue: serpy.Queue{Messages: in.cfg.queue, Policy: in.cfg.policy},
+		Logger:    logger(in.cfg, in.screen),
 	})
 	if err != nil {
-		return nil, errors.Join(err, in.remove())
+		return errors.Join(fmt.Errorf("-addr %s: %w", in.cfg.address, err), in.remove())
 	}
-	if cfg.cut > 0 {
-		if in.proxy, err = newProxy(cfg.address, in.server.Address(), cfg.cut); err != nil {
-			return nil, errors.Join(err, in.server.Close(), in.remove())
+	if in.cfg.cut > 0 {
+		if in.proxy, err = newProxy(in.cfg.address, in.server.Address(), in.cfg.cut); err != nil {
+			return errors.Join(err, in.server.Close(), in.remove())
 		}
 	}
-	return in, nil
+	return nil
+}
+
+func (in *instrument) setEnds(ctx context.Context) {
+	late, cancelLate := lingering(ctx, grace)
+	acquire, cancel := context.WithCancel(ctx)
+	if in.cfg.duration > 0 {
+		acquire, cancel = context.WithTimeout(ctx, in.cfg.duration)
+	}
+	in.late, in.acquire = late, acquire
+	in.halt = func() { cancel(); cancelLate() }
 }
 
 // address is what a workstation dials.
@@ -92,7 +115,8 @@ func (in *instrument) address() string {
 // size is how many bytes the source has, or -1.
 func (in *instrument) size() int64 {
 	if in.cfg.source == "file" {
-		if info, err := os.Stat(in.cfg.file); err == nil && info.Mode().IsRegular() {
+		info, err := os.Stat(in.cfg.file) //nolint:gosec // The user's own flag.
+		if err == nil && info.Mode().IsRegular() {
 			return info.Size()
 		}
 	}
@@ -104,33 +128,20 @@ func (in *instrument) once() bool {
 	return in.cfg.source == "file" || in.cfg.role == roleBoth
 }
 
-// run serves until its one stream has ended, -duration is over or ctx ends; what
-// is under way then comes to its end, which takes as long as the workstation
-// takes, but not longer than grace after the end of ctx.
-func (in *instrument) run(ctx context.Context) error {
+// run serves until its one stream has ended, or its sources have to; what is
+// under way then comes to its end, as slowly as the workstation takes it.
+func (in *instrument) run() error {
 	defer in.halt()
-	var cancel context.CancelFunc
-	in.acquire, cancel = context.WithCancel(ctx)
-	defer cancel()
-	if in.cfg.duration > 0 {
-		in.acquire, cancel = context.WithTimeout(in.acquire, in.cfg.duration)
-		defer cancel()
-	}
-	late, cancelLate := lingering(ctx, grace)
-	defer cancelLate()
-	defer context.AfterFunc(in.halted, cancelLate)()
-
 	served := make(chan error, 1)
-	go func() { served <- in.server.Serve(late, in.converse) }()
+	go func() { served <- in.server.Serve(in.late, in.converse) }()
 	var err error
 	select {
 	case <-in.done:
 	case <-in.acquire.Done():
-	case <-in.halted.Done():
 	case err = <-served:
 		served <- nil
 	}
-	err = errors.Join(err, in.server.Shutdown(late), <-served)
+	err = errors.Join(err, in.server.Shutdown(in.late), <-served)
 	if in.proxy != nil {
 		err = errors.Join(err, in.proxy.close())
 	}
@@ -159,17 +170,26 @@ func (in *instrument) converse(ctx context.Context, c *serpy.Connection) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	commands := &commands{rate: &in.rate, live: in.cfg.source != "file", claim: in.claimStream, begin: make(chan struct{}, 1)}
-	handled := make(chan error, 1)
-	go func() { handled <- c.Handle(ctx, commands.handle) }()
+	over := make(chan struct{})
+	var handleErr error
+	go func() {
+		defer close(over)
+		handleErr = c.Handle(ctx, commands.handle)
+	}()
 	select {
-	case err := <-handled:
-		return err
+	case <-over:
+		return handleErr
 	case <-commands.begin:
 	}
 	rep, err := in.stream(ctx, c)
+	if err == nil {
+		// The workstation closes: were it us, and then this process gone, its answer
+		// could be left unconfirmed by a cut.
+		within(ctx, grace, c.Done())
+	}
 	in.finish(rep, err)
 	cancel() // The commands end with the stream.
-	<-handled
+	<-over
 	return nil
 }
 
@@ -229,7 +249,7 @@ func (in *instrument) send(ctx context.Context, c *serpy.Connection) (sum totals
 	defer src.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(in.acquire, cancel)() // Also while a send waits for room.
+	defer context.AfterFunc(in.acquire, cancel)() //nolint:contextcheck // Either ends it, also while a send waits for room.
 	pace := pacer{rate: &in.rate}
 	if in.cfg.source == "file" {
 		pace.rate = nil

@@ -83,12 +83,12 @@ func runStream(ctx context.Context, cfg config, stdout io.Writer, screen *screen
 func runBoth(ctx context.Context, cfg config, screen *screen) (report, error) {
 	late, cancel := lingering(ctx, grace)
 	defer cancel()
-	in, err := newInstrument(cfg, screen)
+	in, err := newInstrument(ctx, cfg, screen)
 	if err != nil {
 		return report{}, err
 	}
 	served := make(chan error, 1)
-	go func() { served <- in.run(ctx) }()
+	go func() { served <- in.run() }()
 
 	near := cfg
 	near.address, near.cut, near.duration = in.address(), 0, 0 // The instrument has the proxy and the clock.
@@ -109,7 +109,7 @@ func runBoth(ctx context.Context, cfg config, screen *screen) (report, error) {
 }
 
 func runInstrument(ctx context.Context, cfg config, screen *screen) (report, error) {
-	in, err := newInstrument(cfg, screen)
+	in, err := newInstrument(ctx, cfg, screen)
 	if err != nil {
 		return report{}, err
 	}
@@ -118,7 +118,7 @@ func runInstrument(ctx context.Context, cfg config, screen *screen) (report, err
 		screen.notef("%s", in.notice)
 	}
 	screen.watch(in.size(), in.progress)
-	err = in.run(ctx)
+	err = in.run()
 	return in.result(), err
 }
 
@@ -154,6 +154,18 @@ func lingering(ctx context.Context, d time.Duration) (context.Context, context.C
 	return late, func() { stop(); cancel() }
 }
 
+// within waits until done is closed, but no longer than d, nor after ctx; a nil
+// done is never closed.
+func within(ctx context.Context, d time.Duration, done <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-done:
+	}
+}
+
 // plain is an error as a person reads it: the library's prefix adds nothing here,
 // and what is refused for its certificate needs the flag that helps.
 func plain(err error) string {
@@ -161,8 +173,7 @@ func plain(err error) string {
 	if strings.Contains(text, "x509:") {
 		text += "; give the instrument's certificate with -ca FILE, or, on a network that you trust, use -insecure"
 	}
-	var option *serpy.OptionError
-	if errors.As(err, &option) {
+	if _, ok := errors.AsType[*serpy.OptionError](err); ok {
 		text += " (see -help)"
 	}
 	return text

@@ -60,7 +60,7 @@ func (p *proxy) accept() {
 		near, err := p.listener.Accept()
 		if p.ctx.Err() != nil {
 			if err == nil {
-				near.Close()
+				_ = near.Close()
 			}
 			return
 		}
@@ -81,9 +81,10 @@ func (p *proxy) carry(near net.Conn) {
 		reset(near)
 		return
 	}
-	l := &link{due: time.Now().Add(p.every/2 + rand.N(p.every)), near: near, far: far}
+	life := p.every/2 + rand.N(p.every) //nolint:gosec // Nobody has to be kept from guessing it.
+	l := &link{due: time.Now().Add(life), near: near, far: far}
 	// A silent link is cut as well, a little later; and all end with the proxy.
-	silent := time.AfterFunc(time.Until(l.due)+p.every, func() { l.cut(p) })
+	silent := time.AfterFunc(life+p.every, func() { l.cut(p) })
 	defer silent.Stop()
 	defer context.AfterFunc(p.ctx, func() { l.end() })()
 	var pumps sync.WaitGroup
@@ -108,7 +109,7 @@ func (l *link) pump(p *proxy, to, from net.Conn) {
 		n, err := from.Read(buffer)
 		due := n > 0 && !time.Now().Before(l.due)
 		if due {
-			n = rand.IntN(n)
+			n = rand.IntN(n) //nolint:gosec // As above.
 		}
 		if _, writeErr := to.Write(buffer[:n]); writeErr != nil {
 			err = writeErr

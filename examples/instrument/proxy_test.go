@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"path/filepath"
@@ -107,9 +106,9 @@ func TestProxyCutsAmidTheBytes(t *testing.T) {
 			got := <-arrivals
 			assert.GreaterOrEqual(t, time.Since(start), 10*time.Millisecond, "a link lives for half of every, at least")
 			assert.Less(t, len(got.data), sent, "what was on its way is lost")
-			assert.NotZero(t, len(got.data))
+			assert.NotEmpty(t, got.data)
 			if name == "tcp" {
-				assert.Error(t, got.err, "a reset, no orderly end")
+				require.Error(t, got.err, "a reset, no orderly end")
 			}
 			assert.EqualValues(t, 1, p.cuts.Load())
 			require.NoError(t, p.close())
@@ -123,7 +122,7 @@ func TestProxyCutsASilentLink(t *testing.T) {
 	require.NoError(t, err)
 	c := dialProxy(t, p)
 	_, err = c.Read(make([]byte, 1))
-	assert.Error(t, err)
+	require.Error(t, err)
 	assert.Empty(t, (<-arrivals).data)
 	require.NoError(t, p.close())
 	assert.EqualValues(t, 1, p.cuts.Load())
@@ -152,7 +151,7 @@ func TestProxyCloseEndsItsLinks(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, p.close())
 	_, err = c.Read(make([]byte, 1))
-	assert.Error(t, err)
+	require.Error(t, err)
 	<-arrivals
 }
 
@@ -168,5 +167,5 @@ func TestLingeringOutlivesItsContext(t *testing.T) {
 	cancel()
 	require.NoError(t, late.Err())
 	<-late.Done()
-	assert.True(t, errors.Is(late.Err(), context.Canceled))
+	assert.ErrorIs(t, late.Err(), context.Canceled)
 }

@@ -115,10 +115,10 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 }
 
 func (r *report) compare() string {
-	switch {
-	case r.SHA256Sent == "":
+	switch r.SHA256Sent {
+	case "":
 		return "received; what was sent is not known"
-	case r.SHA256Sent == r.SHA256Received:
+	case r.SHA256Received:
 		return "received, the same as sent"
 	}
 	return "received; sent " + short(r.SHA256Sent)

@@ -43,7 +43,7 @@ type screen struct {
 }
 
 func newScreen(out *os.File, quiet bool) *screen {
-	return &screen{out: out, quiet: quiet, terminal: term.IsTerminal(int(out.Fd()))} //nolint:gosec // A descriptor fits.
+	return &screen{out: out, quiet: quiet, terminal: term.IsTerminal(int(out.Fd()))}
 }
 
 // notef says something that a person should know, once.

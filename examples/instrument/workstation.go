@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"sync"
@@ -53,7 +52,7 @@ func (w *workstation) run(ctx, late context.Context) (rep report, err error) {
 	defer lose(nil)
 	watching.Go(func() { w.follow(late, c, lose) })
 	defer func() {
-		err = errors.Join(err, w.leave(c, rep.ended))
+		err = errors.Join(err, w.leave(late, c, rep.ended))
 		watching.Wait()
 		rep.Links, rep.Resumed = int(w.links.Load()), int(w.resumed.Load())
 	}()
@@ -124,7 +123,7 @@ func (w *workstation) take(ctx, late context.Context, c *serpy.Connection) (repo
 	for m := range c.Messages(ctx) {
 		now := time.Now()
 		if m.Tag == tagEnd {
-			return w.finish(late, c, m)
+			return w.finish(late, m)
 		}
 		w.tally.add(m, now)
 		if w.out != nil {
@@ -134,7 +133,7 @@ func (w *workstation) take(ctx, late context.Context, c *serpy.Connection) (repo
 		}
 		m.Release()
 		if w.cfg.slow > 0 {
-			pause(ctx, w.cfg.slow)
+			within(ctx, w.cfg.slow, nil)
 		}
 	}
 	rep := w.soFar()
@@ -161,7 +160,7 @@ func unlessWanted(cause error) error {
 
 // finish compares what came with what the end marker says was sent, and tells
 // the instrument.
-func (w *workstation) finish(late context.Context, c *serpy.Connection, m serpy.Message) (report, error) {
+func (w *workstation) finish(late context.Context, m serpy.Message) (report, error) {
 	w.tally.end(m)
 	var sum totals
 	if err := json.Unmarshal(m.Data, &sum); err != nil {
@@ -184,13 +183,13 @@ func (w *workstation) finish(late context.Context, c *serpy.Connection, m serpy.
 
 // leave closes c. After the end of the stream it first makes sure that the
 // instrument has the answer, over as many links as that takes.
-func (w *workstation) leave(c *serpy.Connection, ended bool) error {
+func (w *workstation) leave(ctx context.Context, c *serpy.Connection, ended bool) error {
 	if !ended {
 		// There is nothing that the instrument still needs: why the run ended is said elsewhere.
 		_ = c.Close()
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*grace)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*grace)
 	defer cancel()
 	return c.Shutdown(ctx)
 }
@@ -217,44 +216,4 @@ func (w *workstation) progress() progress {
 	p := w.tally.progress()
 	p.links = int(w.links.Load())
 	return p
-}
-
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}
-
-// runAsk asks one command and prints the answer.
-func runAsk(ctx context.Context, cfg config, stdout io.Writer, screen *screen) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*grace)
-	defer cancel()
-	if cfg.askHere {
-		in, err := newInstrument(cfg, screen)
-		if err != nil {
-			return err
-		}
-		served := make(chan error, 1)
-		go func() { served <- in.run(ctx) }()
-		defer func() { in.stop(); <-served }()
-		cfg.address, cfg.trust = in.address(), in.trust
-	}
-	c, err := newWorkstation(cfg, screen).dial(ctx)
-	if err != nil {
-		return fmt.Errorf("%w; is the instrument at -addr %s?", err, cfg.address)
-	}
-	defer c.Close()
-	answer, err := c.Request(ctx, serpy.TextMessage(cfg.ask))
-	if err != nil {
-		return fmt.Errorf("-ask: %w", err)
-	}
-	if reason, isFailed := strings.CutPrefix(answer.String(), failed); isFailed {
-		return fmt.Errorf("-ask: %s", reason)
-	}
-	_, err = fmt.Fprintln(stdout, answer)
-	return err
 }
