@@ -60,11 +60,11 @@ var policies = map[string]serpy.Policy{
 
 const usage = `instrument streams data to a workstation over a link that may keep breaking.
 
-  instrument                                           both ends here, for 5 s
-  instrument -source file:F -out G -mode acked -cut 20ms   a recording over a bad cable
-  instrument -role instrument -addr tcp://:7070        the instrument alone
-  instrument -role workstation -addr tcp://lab1:7070   the workstation alone
-  instrument -ask '*IDN?' -addr tcp://lab1:7070        one command: *IDN?, RATE?, RATE 50
+  instrument                                              both ends here, for 5 s
+  instrument -source file:F -out G -mode acked -cut 20ms  a recording over a bad cable
+  instrument -role instrument -addr tcp://:7070           the instrument alone
+  instrument -role workstation -addr tcp://lab1:7070      the workstation alone
+  instrument -ask '*IDN?' -addr tcp://lab1:7070           one command: *IDN?, RATE?, RATE 50
 
 Flags:
 `

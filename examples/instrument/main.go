@@ -94,7 +94,7 @@ func runBoth(ctx context.Context, cfg config, screen *screen) (report, error) {
 	near.address, near.cut, near.duration = in.address(), 0, 0 // The instrument has the proxy and the clock.
 	near.trust = in.trust
 	w := newWorkstation(near, screen)
-	w.sentBy = in.progress
+	w.total = in.size()
 	rep, err := w.run(late, late)
 	if err != nil {
 		in.stop()

@@ -106,8 +106,8 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 	row("duplicates", r.Duplicates, "")
 	row("out of order", r.OutOfOrder, "")
 	row("links", r.Links, "%d of them resumed a broken one", r.Resumed)
-	row("latency", micros(r.P50), "half of them; 99 of 100: %v", micros(r.P99))
-	row("sha256", short(r.SHA256Received), "%s", r.compare())
+	row("latency", "", "p50 %v, p99 %v", micros(r.P50), micros(r.P99))
+	row("sha256", "", "%s", r.compare())
 	if !r.ended {
 		row("", "", "stopped before the end of the stream: what was on its way is in lost, or not counted")
 	}
@@ -117,11 +117,11 @@ func (r *report) print(w io.Writer, asJSON bool) error {
 func (r *report) compare() string {
 	switch r.SHA256Sent {
 	case "":
-		return "received; what was sent is not known"
+		return short(r.SHA256Received) + " received; what was sent is not known"
 	case r.SHA256Received:
-		return "received, the same as sent"
+		return short(r.SHA256Received) + " sent and received"
 	}
-	return "received; sent " + short(r.SHA256Sent)
+	return short(r.SHA256Received) + " received, " + short(r.SHA256Sent) + " sent"
 }
 
 func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

@@ -36,8 +36,8 @@ func TestTableSaysWhatBecameOfThem(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, rep.print(&out, false))
 	for _, want := range []string{
-		"sent          10", "7.0 MiB in 2s, 3.5 MiB/s", "3                 in 2 gaps", "4 of them resumed", "1.5ms", "20ms",
-		"abababababababab", "sent cdcdcdcdcdcdcdcd",
+		"sent          10", "7.0 MiB in 2s, 3.5 MiB/s", "dropped       3   in 2 gaps", "4 of them resumed", "1.5ms", "20ms",
+		"abababababababab received, cdcdcdcdcdcdcdcd sent",
 	} {
 		assert.Contains(t, out.String(), want)
 	}

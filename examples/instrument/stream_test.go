@@ -142,7 +142,7 @@ func TestTheTableEndsARunWithoutJSON(t *testing.T) {
 	require.NoError(t, err)
 	defer stderr.Close()
 	require.Zero(t, run(t.Context(), []string{"-duration", "100ms"}, &stdout, stderr))
-	assert.Contains(t, stdout.String(), "received, the same as sent")
+	assert.Contains(t, stdout.String(), "sent and received")
 }
 
 func TestExitCodes(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 type workstation struct {
 	cfg    config
 	screen *screen
-	sentBy func() progress // Of the sender, where it is in this process; else nil.
+	total  int64 // Bytes to come; -1: nobody knows.
 
 	tally   *tally
 	links   atomic.Int64
@@ -29,7 +29,7 @@ type workstation struct {
 }
 
 func newWorkstation(cfg config, screen *screen) *workstation {
-	return &workstation{cfg: cfg, screen: screen, tally: newTally()}
+	return &workstation{cfg: cfg, screen: screen, total: -1, tally: newTally()}
 }
 
 // run takes the stream until its end marker, or until ctx ends; late bounds what
@@ -67,7 +67,7 @@ func (w *workstation) run(ctx, late context.Context) (rep report, err error) {
 	if reason, isFailed := strings.CutPrefix(answer.String(), failed); isFailed {
 		return rep, fmt.Errorf("the instrument gives no stream: %s", reason)
 	}
-	w.screen.watch(-1, w.progress)
+	w.screen.watch(w.total, w.progress)
 	return w.take(ctx, late, c)
 }
 
