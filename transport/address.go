@@ -145,7 +145,7 @@ func parseNPipe(s string) (Address, error) {
 	server, rest, _ := strings.Cut(s, "/")
 	name, found := strings.CutPrefix(rest, "pipe/")
 	switch {
-	case server == "" || !found || name == "":
+	case server == "" || strings.ContainsRune(server, ':') || !found || name == "":
 		return Address{}, errors.New("a named pipe is npipe://./pipe/name, with the name of a machine in place of the dot if need be")
 	case strings.ContainsAny(s, "\\\x00"):
 		return Address{}, errors.New("the name of a pipe holds no backslash and no NUL")

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Dial connects to a. For a tls address the handshake is done when Dial
@@ -19,18 +21,39 @@ import (
 // connection. The error is a *net.OpError, an *OptionError, or that of the
 // handshake; it is ctx's where ctx ended first.
 func Dial(ctx context.Context, a Address, config *tls.Config, o Options) (net.Conn, error) {
-	if err := o.Validate(); err != nil {
+	if err := ready(ctx, o); err != nil {
 		return nil, err
 	}
+	var c net.Conn
+	var err error
 	switch a.scheme {
 	case TCP:
-		return dialTCP(ctx, a, o)
+		c, err = dialTCP(ctx, a, o)
 	case TLS:
-		return dialTLS(ctx, a, config, o)
+		c, err = dialTLS(ctx, a, config, o)
 	case Unix:
-		return dialUnix(ctx, a, o)
+		c, err = dialUnix(ctx, a, o)
 	default:
-		return nil, unsupported("dial", a)
+		err = unsupported("dial", a)
+	}
+	if err != nil {
+		return nil, ended(ctx, err)
+	}
+	return c, nil
+}
+
+// ended adds the error of ctx to one that came of its end: package net says
+// os.ErrDeadlineExceeded where the socket's copy of the deadline is the first
+// to pass, which may be before ctx itself knows.
+func ended(ctx context.Context, err error) error {
+	deadline, ok := ctx.Deadline()
+	switch {
+	case ctx.Err() != nil && !errors.Is(err, ctx.Err()):
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	case ctx.Err() == nil && ok && errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(deadline):
+		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	default:
+		return err
 	}
 }
 
@@ -107,4 +130,12 @@ func modern(config *tls.Config) (*tls.Config, error) {
 	config = config.Clone()
 	config.MinVersion = max(config.MinVersion, tls.VersionTLS13)
 	return config, nil
+}
+
+// ready is whether there is a point in beginning: a context that is done wins.
+func ready(ctx context.Context, o Options) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	return ctx.Err()
 }

@@ -24,7 +24,7 @@ import (
 // that is syscall.EADDRINUSE, and stays. Closing the listener removes its own
 // file, and no other that has taken its place.
 func Listen(ctx context.Context, a Address, config *tls.Config, o Options) (net.Listener, error) {
-	if err := o.Validate(); err != nil {
+	if err := ready(ctx, o); err != nil {
 		return nil, err
 	}
 	switch a.scheme {
@@ -40,30 +40,32 @@ func Listen(ctx context.Context, a Address, config *tls.Config, o Options) (net.
 }
 
 // ListenerAddress is the address of a listener in the form that Dial takes,
-// for those of Listen and for TCP and unix listeners of package net; false for
-// any other.
+// for those that Listen gave and for *net.TCPListener and *net.UnixListener;
+// false for any other, of which only its maker knows what it speaks.
 func ListenerAddress(l net.Listener) (Address, bool) {
 	scheme := TCP
-	if t, ok := l.(*tlsListener); ok {
+	switch l := l.(type) {
+	case *net.TCPListener:
+	case *tlsListener:
 		scheme = TLS
-		l = t.Listener
-	}
-	switch at := l.Addr().(type) {
-	case *net.TCPAddr:
-		host := ""
-		if len(at.IP) > 0 {
-			host = at.IP.String()
-		}
-		if at.Zone != "" {
-			host += "%" + at.Zone
-		}
-		return Address{scheme: scheme, host: host, port: at.AddrPort().Port()}, true
-	case *net.UnixAddr:
-		a, err := parseUnix(slashPath(at.Name))
+	case *net.UnixListener, *unixListener:
+		a, err := parseUnix(slashPath(l.Addr().String()))
 		return a, err == nil
 	default:
 		return Address{}, false
 	}
+	at, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		return Address{}, false
+	}
+	host := ""
+	if len(at.IP) > 0 {
+		host = at.IP.String()
+	}
+	if at.Zone != "" {
+		host += "%" + at.Zone
+	}
+	return Address{scheme: scheme, host: host, port: at.AddrPort().Port()}, true
 }
 
 func listenConfig(o Options, isTCP bool) *net.ListenConfig {
@@ -98,10 +100,7 @@ func backlog(l net.Listener, o Options) error {
 	if o.Backlog == 0 || !ok {
 		return nil
 	}
-	if err := control(s, func(fd uintptr) error { return setBacklog(fd, o.Backlog) }); err != nil {
-		return &OptionError{"Backlog", o.Backlog, err}
-	}
-	return nil
+	return control(s, func(fd uintptr) error { return set(fd, "Backlog", o.Backlog, setBacklog) })
 }
 
 // tlsListener wraps what it accepts in TLS, without a handshake.

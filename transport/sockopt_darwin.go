@@ -10,10 +10,7 @@ import (
 const tcpNotSentLowat = 0x201
 
 func setNotSentLowat(fd uintptr, bytes int) error {
-	if err := syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotSentLowat, bytes); err != nil {
-		return &OptionError{"NotSentLowat", bytes, err}
-	}
-	return nil
+	return syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotSentLowat, bytes)
 }
 
 func setCongestion(uintptr, string) error { return errors.ErrUnsupported }

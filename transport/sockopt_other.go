@@ -4,8 +4,6 @@ package transport
 
 import "errors"
 
-func setNotSentLowat(_ uintptr, bytes int) error {
-	return &OptionError{"NotSentLowat", bytes, errors.ErrUnsupported}
-}
+func setNotSentLowat(uintptr, int) error { return errors.ErrUnsupported }
 
 func setCongestion(uintptr, string) error { return errors.ErrUnsupported }

@@ -4,6 +4,9 @@ package transport
 
 import "syscall"
 
+// refused is that nobody listens.
+const refused = syscall.ECONNREFUSED
+
 // maxPath is the longest path of a unix socket: sun_path less its NUL.
 const maxPath = len(syscall.RawSockaddrUnix{}.Path) - 1
 

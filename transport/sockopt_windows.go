@@ -1,11 +1,15 @@
 package transport
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"strings"
 	"syscall"
 )
+
+// refused is WSAECONNREFUSED: that nobody listens.
+const refused = syscall.Errno(10061)
 
 // maxPath is the longest path of a unix socket: sun_path less its NUL.
 const maxPath = 107
@@ -35,4 +39,10 @@ func slashPath(path string) string {
 		path = "/" + path
 	}
 	return path
+}
+
+// bindWithMode: a socket file has an access control list here, which it
+// inherits from its directory.
+func bindWithMode(_ context.Context, _ string, o Options) (*unixListener, error) {
+	return nil, &OptionError{"UnixMode", o.UnixMode, errors.ErrUnsupported}
 }

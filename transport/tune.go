@@ -45,7 +45,7 @@ func SetNotSentLowat(c net.Conn, bytes int) error {
 	if !ok {
 		return &OptionError{"NotSentLowat", bytes, errors.ErrUnsupported}
 	}
-	return control(t, func(fd uintptr) error { return setNotSentLowat(fd, bytes) })
+	return control(t, func(fd uintptr) error { return set(fd, "NotSentLowat", bytes, setNotSentLowat) })
 }
 
 // Plain gives the socket of c for non-blocking writes and waits of the
@@ -113,33 +113,31 @@ func rawControl(raw syscall.RawConn, set func(fd uintptr) error) error {
 // early sets what takes effect best, or at all, before the connection is
 // made: the size of the read buffer decides the window scale of TCP.
 func early(fd uintptr, o Options, isTCP bool) error {
-	for _, f := range []struct {
-		name  string
-		value int
-		set   func(fd uintptr, bytes int) error
-	}{
-		{"ReadBuffer", o.ReadBuffer, setReadBuffer},
-		{"WriteBuffer", o.WriteBuffer, setWriteBuffer},
-	} {
-		if f.value == 0 {
-			continue
-		}
-		if err := f.set(fd, f.value); err != nil {
-			return &OptionError{f.name, f.value, err}
-		}
-	}
-	if !isTCP {
-		return nil
-	}
-	if o.NotSentLowat != 0 {
-		if err := setNotSentLowat(fd, o.NotSentLowat); err != nil {
+	if o.ReadBuffer != 0 {
+		if err := set(fd, "ReadBuffer", o.ReadBuffer, setReadBuffer); err != nil {
 			return err
 		}
 	}
-	if o.Congestion != "" {
-		if err := setCongestion(fd, o.Congestion); err != nil {
-			return &OptionError{"Congestion", o.Congestion, err}
+	if o.WriteBuffer != 0 {
+		if err := set(fd, "WriteBuffer", o.WriteBuffer, setWriteBuffer); err != nil {
+			return err
 		}
+	}
+	if isTCP && o.NotSentLowat != 0 {
+		if err := set(fd, "NotSentLowat", o.NotSentLowat, setNotSentLowat); err != nil {
+			return err
+		}
+	}
+	if isTCP && o.Congestion != "" {
+		return set(fd, "Congestion", o.Congestion, setCongestion)
+	}
+	return nil
+}
+
+// set sets one option, and says which one failed.
+func set[T any](fd uintptr, field string, value T, option func(fd uintptr, value T) error) error {
+	if err := option(fd, value); err != nil {
+		return &OptionError{field, value, err}
 	}
 	return nil
 }
