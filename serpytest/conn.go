@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -64,7 +65,10 @@ func newAddr(kind string) Addr {
 type Conn struct {
 	out, in       *Direction
 	local, remote net.Addr
-	closed        chan struct{} // nil but for Fault's: closed when its goroutines have ended
+	peer          *Conn
+	once          sync.Once
+	done          chan struct{} // closed by Close
+	bridge        *bridge       // nil but for Fault's
 }
 
 var _ interface {
@@ -80,8 +84,10 @@ func Pipe(link Link) (a, b *Conn) {
 func newPair(link Link, first, second net.Addr) (a, b *Conn) {
 	ab, ba := newDirection(link), newDirection(link)
 	ab.reverse, ba.reverse = ba, ab
-	return &Conn{out: ab, in: ba, local: first, remote: second},
-		&Conn{out: ba, in: ab, local: second, remote: first}
+	a = &Conn{out: ab, in: ba, local: first, remote: second, done: make(chan struct{})}
+	b = &Conn{out: ba, in: ab, local: second, remote: first, done: make(chan struct{})}
+	a.peer, b.peer = b, a
+	return a, b
 }
 
 // Out returns the direction of what c writes.
@@ -130,12 +136,15 @@ func (c *Conn) CloseWrite() error {
 
 // Close closes c: see [Conn] for what the peer notices. Reads and Writes of c
 // that wait return net.ErrClosed. Closing twice is no error. The Close of a
-// [Fault] returns when its goroutines have ended, after a second at most.
+// [Fault] returns when its goroutines have ended: see there.
 func (c *Conn) Close() error {
-	unread, first := c.in.closeReader()
-	c.out.closeWriter(first && unread)
-	if c.closed != nil {
-		<-c.closed
+	c.once.Do(func() {
+		unread := c.in.closeReader()
+		c.out.closeWriter(unread)
+		close(c.done)
+	})
+	if c.bridge != nil {
+		<-c.bridge.over
 	}
 	return nil
 }
@@ -169,6 +178,9 @@ func (c *Conn) Cut() {
 	for _, d := range []*Direction{c.out, c.in} {
 		d.resetReader(now, true)
 		d.failWriter(syscall.ECONNRESET, now)
+	}
+	if c.bridge != nil {
+		reset(c.bridge.socket) // Its goroutines may have left it open: see Fault.
 	}
 }
 

@@ -46,18 +46,16 @@ func (d *Direction) closeWriter(hard bool) {
 	}
 }
 
-// closeReader closes the reader's end and says whether it had unread bytes,
-// and whether it was open.
-func (d *Direction) closeReader() (unread, first bool) {
+// closeReader closes the reader's end and says whether it had unread bytes.
+func (d *Direction) closeReader() (unread bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	first = !d.readerClosed
 	unread = d.held > 0 && !d.reset
 	d.readerClosed = true
 	d.drop(0)
 	wake(&d.reading)
 	wake(&d.writing)
-	return unread, first
+	return unread
 }
 
 // resetReader tells the reader's end at a time that the connection is reset;
