@@ -285,17 +285,23 @@ func socketDir(t *testing.T) string {
 }
 
 // A link in the place of the socket does not turn the permissions of what it
-// points to.
+// points to, be it a socket; nor is a file taken for one.
 func TestChmodFollowsNoLink(t *testing.T) {
 	path := socketPath(t)
-	target := path + "2"
-	require.NoError(t, os.WriteFile(target, nil, 0o600))
-	require.NoError(t, os.Symlink(target, path))
-	require.Error(t, chmodSocket(path, 0o666))
-	require.Error(t, chmodSocket(target, 0o666))
-	file, err := os.Stat(target)
-	require.NoError(t, err)
-	assert.Equal(t, fs.FileMode(0o600), file.Mode().Perm())
+	file, socket := path+"2", path+"3"
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	listen(t, "unix://"+socket, nil, Options{UnixMode: 0o600})
+	for _, target := range []string{file, socket} {
+		require.NoError(t, os.Symlink(target, path))
+		require.Error(t, chmodSocket(path, 0o666))
+		require.NoError(t, os.Remove(path))
+	}
+	require.Error(t, chmodSocket(file, 0o666))
+	for _, target := range []string{file, socket} {
+		info, err := os.Stat(target)
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o600), info.Mode().Perm())
+	}
 }
 
 // A datagram socket of somebody's is none that nobody answers on.
