@@ -61,15 +61,15 @@ func (v Violation) Error() string {
 
 // Verify reports each broken promise as an error of the test, the first 20 in
 // full. Call it as Check.
-func (h *History) Verify(t testing.TB) {
-	t.Helper()
+func (h *History) Verify(tb testing.TB) {
+	tb.Helper()
 	found := h.Check()
 	for i, v := range found {
 		if i == 20 {
-			t.Errorf("and %d more", len(found)-i)
+			tb.Errorf("and %d more", len(found)-i)
 			return
 		}
-		t.Error(v)
+		tb.Error(v)
 	}
 }
 

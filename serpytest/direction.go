@@ -2,7 +2,7 @@ package serpytest
 
 import (
 	"io"
-	"math/bits"
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -262,9 +262,11 @@ func (d *Direction) mark(n int, at, now time.Time) {
 // lineTime is how long n bytes take at rate bytes a second. It counts from
 // the beginning of a busy time, so that no rounding adds up.
 func lineTime(n, rate int64) time.Duration {
-	hi, lo := bits.Mul64(uint64(n), uint64(time.Second))
-	q, _ := bits.Div64(hi%uint64(rate), lo, uint64(rate))
-	return time.Duration(q)
+	whole, rest := n/rate, n%rate
+	if rest > math.MaxInt64/int64(time.Second) {
+		return time.Duration(whole)*time.Second + time.Duration(float64(rest)/float64(rate)*float64(time.Second))
+	}
+	return time.Duration(whole)*time.Second + time.Duration(rest)*time.Second/time.Duration(rate)
 }
 
 // await waits until the other side wakes this one, or until next. d.mu is

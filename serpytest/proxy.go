@@ -62,9 +62,9 @@ func NewProxy(network, target string, o *ProxyOptions) (*Proxy, error) {
 	p := &Proxy{listener: o.Listener, dial: o.Dial, stop: stop, o: *o, links: make(map[*Conn]struct{})}
 	seed := o.Seed
 	if seed == 0 {
-		seed = rand.Uint64()
+		seed = rand.Uint64() //nolint:gosec // likewise no secret
 	}
-	p.chance = rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // no secret.
+	p.chance = rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // where a link is cut is no secret
 	if p.dial == nil {
 		p.dial = func(ctx context.Context) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, network, target)

@@ -19,29 +19,29 @@ import (
 )
 
 // vectors reads the rows of a file of one JSON object a line.
-func vectors[T any](t testing.TB, path string, want int) []T {
-	t.Helper()
+func vectors[T any](tb testing.TB, path string, want int) []T {
+	tb.Helper()
 	f, err := os.Open(path)
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, f.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { assert.NoError(tb, f.Close()) })
 	var rows []T
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var row T
-		require.NoError(t, json.Unmarshal(lines.Bytes(), &row))
+		require.NoError(tb, json.Unmarshal(lines.Bytes(), &row))
 		rows = append(rows, row)
 	}
-	require.NoError(t, lines.Err())
-	require.Len(t, rows, want, "rows in %s", path)
+	require.NoError(tb, lines.Err())
+	require.Len(tb, rows, want, "rows in %s", path)
 	return rows
 }
 
 // unhex decodes hexadecimal digits.
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
+func unhex(tb testing.TB, s string) []byte {
+	tb.Helper()
 	b, err := hex.DecodeString(s)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return b
 }
 

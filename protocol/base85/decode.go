@@ -89,7 +89,7 @@ func decode(dst, src []byte) error {
 			return fault(group[:n], r)
 		}
 		var out [4]byte
-		binary.BigEndian.PutUint32(out[:], uint32(v)) //nolint:gosec // checked above.
+		binary.BigEndian.PutUint32(out[:], uint32(v))
 		w += copy(dst[w:], out[:n-1])
 		r += n
 	}
