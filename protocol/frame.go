@@ -1,0 +1,52 @@
+package protocol
+
+// Kind tells frames apart (SPEC.md 3.1).
+type Kind uint8
+
+// The kinds of frames. Data frames without units are bare acknowledgements.
+const (
+	KindData   Kind = 1 // units, or none: then it carries acks and Limit only
+	KindHello  Kind = 2 // opens or resumes a session
+	KindRefuse Kind = 3 // answers a Hello that is turned away
+	KindPing   Kind = 4 // asks for a Pong
+	KindPong   Kind = 5 // answers a Ping
+	KindNack   Kind = 6 // names units that the application refused
+	KindClose  Kind = 7 // ends the session
+)
+
+// Known reports whether the kind is one of this version's.
+func (k Kind) Known() bool { return k >= KindData && k <= KindClose }
+
+func (k Kind) String() string {
+	names := [...]string{"none", "data", "hello", "refuse", "ping", "pong", "nack", "close"}
+	if int(k) < len(names) {
+		return names[k]
+	}
+	return "unknown"
+}
+
+// Flags stand in a frame's head (SPEC.md 3.1).
+type Flags uint8
+
+// AckNow asks the receiver for an acknowledgement as soon as it has read what is
+// at hand: somebody waits for it.
+const AckNow Flags = 1
+
+// A Frame is what one Encode or Decode moves: a run of units, or control.
+//
+// The numbers are whole when a frame is written. A decoded frame holds what the
+// wire carries, the low bits named by SPEC.md 3.2; the session knows the rest.
+type Frame struct {
+	Kind  Kind
+	Flags Flags
+	Lane  uint8
+	Count int // units in Body, of a data frame
+
+	First      uint64 // number of the first unit; of a frame without units: of the next one
+	Received   uint64 // highest unit received by the sender of this frame
+	Processed  uint64 // highest unit processed by its application
+	LimitUnits uint64 // highest unit that it has room for
+	LimitBytes uint64 // highest count of unit bytes since the session's start that it has room for
+
+	Body []byte // a run (SPEC.md 4), or the body of a control frame (SPEC.md 5)
+}

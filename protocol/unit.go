@@ -1,0 +1,169 @@
+package protocol
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Sizes of the native wire (SPEC.md 2 to 4).
+const (
+	// FragmentSize is the most payload bytes in one unit; a longer payload
+	// travels as several units.
+	FragmentSize = 64 << 10
+	// GroupSize is the length at which a group closes, in bytes.
+	GroupSize = 64 << 10
+	// MaxHeader is the most bytes that an encoded Header may have.
+	MaxHeader = 4 << 10
+	// MaxUnit bounds a unit: its framing, metadata and payload.
+	MaxUnit = FragmentSize + MaxHeader + 256
+	// MaxBody bounds the body of a frame: one byte less than GroupSize, and
+	// a unit.
+	MaxBody = GroupSize + MaxUnit
+	// maxFraming is the length and the flags in front of a unit.
+	maxFraming = 4
+)
+
+// UnitFlags stand behind the length of a unit (SPEC.md 4.1).
+type UnitFlags uint8
+
+const (
+	// UnitAcked marks a message whose sender holds a receipt.
+	UnitAcked UnitFlags = 1 << iota
+	// UnitBase85 marks a payload that is base85 text on the wire.
+	UnitBase85
+	// UnitMeta says that metadata stands in front of the payload.
+	UnitMeta
+	// UnitMore says that the next unit continues this message.
+	UnitMore
+	// UnitContinued says that this unit continues the message before.
+	UnitContinued
+	// UnitGap is a record of dropped messages; its payload is a Gap.
+	UnitGap
+	// UnitEnd says that the sender will send no more messages.
+	UnitEnd
+	unitReserved
+)
+
+// A Unit is what has a number: a message, a fragment of one, a Gap, or the end.
+type Unit struct {
+	Flags   UnitFlags
+	Meta    []byte // encoded metadata, for DecodeMeta; nil: none
+	Payload []byte // as on the wire: base85 text where Flags say so
+}
+
+// AppendUnit appends a unit to a run. The payload has at most FragmentSize bytes
+// and meta, which is what AppendMeta made or nil, at most MaxHeader and 128.
+func AppendUnit(dst []byte, flags UnitFlags, meta, payload []byte) []byte {
+	dst = AppendUnitHead(dst, flags, meta, len(payload))
+	return append(dst, payload...)
+}
+
+// AppendUnitHead appends all of a unit but its payload, of which only the length
+// has to be known.
+func AppendUnitHead(dst []byte, flags UnitFlags, meta []byte, payload int) []byte {
+	n := payload
+	if len(meta) > 0 {
+		flags |= UnitMeta
+		n += uvarintLen(uint64(len(meta))) + len(meta)
+	}
+	dst = binary.AppendUvarint(dst, uint64(n)) //nolint:gosec // a length is not negative
+	dst = append(dst, byte(flags))
+	if len(meta) > 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(meta)))
+		dst = append(dst, meta...)
+	}
+	return dst
+}
+
+// UnitLen is the number of bytes that AppendUnit appends.
+func UnitLen(meta, payload int) int {
+	n := payload
+	if meta > 0 {
+		n += uvarintLen(uint64(meta)) + meta //nolint:gosec // a length is not negative
+	}
+	return uvarintLen(uint64(n)) + 1 + n //nolint:gosec // a length is not negative
+}
+
+func uvarintLen(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
+
+// NextUnit takes a unit from the front of a run and gives what is behind it. The
+// unit's slices are parts of run, with no capacity beyond their length.
+func NextUnit(run []byte) (u Unit, rest []byte, err error) {
+	if len(run) < 2 {
+		return Unit{}, nil, Errorf("4.1", "a unit is cut short")
+	}
+	// Lengths of one and two bytes are nearly all; they are read by hand.
+	n, at := uint64(run[0]), 1
+	if n >= 0x80 {
+		if run[1] < 0x80 {
+			n, at = n&0x7f|uint64(run[1])<<7, 2
+		} else if n, at = binary.Uvarint(run); at <= 0 || at > maxFraming-1 {
+			return Unit{}, nil, Errorf("4.1", "the length of a unit is malformed")
+		}
+	}
+	if n >= uint64(len(run)-at) { // one byte more for the flags
+		return Unit{}, nil, Errorf("4.1", "a unit of %d bytes does not fit its group", n)
+	}
+	u.Flags = UnitFlags(run[at])
+	at++
+	end := at + int(n) //nolint:gosec // less than len(run)
+	u.Payload, rest = run[at:end:end], run[end:]
+	if u.Flags&(UnitMeta|unitReserved) != 0 {
+		if u.Flags&unitReserved != 0 {
+			return Unit{}, nil, Errorf("4.1", "a unit has flags that this version does not know: %#x", byte(u.Flags))
+		}
+		if err := u.splitMeta(); err != nil {
+			return Unit{}, nil, err
+		}
+	}
+	return u, rest, nil
+}
+
+func (u *Unit) splitMeta() error {
+	n, at := binary.Uvarint(u.Payload)
+	if at <= 0 || n > uint64(len(u.Payload)-at) || n > MaxHeader+128 {
+		return Errorf("4.2", "the metadata of a unit is longer than the unit")
+	}
+	end := at + int(n) //nolint:gosec // at most len(u.Payload)
+	u.Meta, u.Payload = u.Payload[at:end:end], u.Payload[end:]
+	return nil
+}
+
+// CountUnits walks a run and counts its units.
+func CountUnits(run []byte) (n int, err error) {
+	for len(run) > 0 {
+		if _, run, err = NextUnit(run); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// A Gap says which messages are missing, by their IDs (SPEC.md 4.4).
+type Gap struct {
+	First, Last uint64 // the first and the last ID that are missing
+	Count       uint64 // how many are; 0: not known
+	Reason      uint8  // serpy.GapReason
+}
+
+// AppendGap appends the payload of a unit with UnitGap.
+func AppendGap(dst []byte, g Gap) []byte {
+	dst = binary.AppendUvarint(dst, g.First)
+	dst = binary.AppendUvarint(dst, g.Last)
+	dst = binary.AppendUvarint(dst, g.Count)
+	return append(dst, g.Reason)
+}
+
+// DecodeGap reads the payload of a unit with UnitGap.
+func DecodeGap(b []byte) (g Gap, err error) {
+	r := reader{b: b}
+	g = Gap{First: r.uvarint(), Last: r.uvarint(), Count: r.uvarint(), Reason: r.byte()}
+	switch {
+	case r.bad || len(r.b) > 0:
+		return Gap{}, Errorf("4.4", "a gap record is malformed")
+	case g.Last < g.First || g.Count > g.Last-g.First+1:
+		return Gap{}, Errorf("4.4", "a gap from %d to %d cannot hold %d messages", g.First, g.Last, g.Count)
+	}
+	return g, nil
+}
