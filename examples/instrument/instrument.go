@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/serpy-go/serpy"
+	"github.com/serpy-go/serpy/serpytest"
 )
 
 // Tags of what the instrument sends; commands and their answers have none.
@@ -30,10 +31,11 @@ type instrument struct {
 	cfg    config
 	screen *screen
 	server *serpy.Server
-	proxy  *proxy         // The bad cable in front of the server; nil without -cut.
-	trust  *x509.CertPool // What a workstation in this process trusts; nil without tls.
-	notice string         // For a person, about the certificate.
-	remove func() error   // Takes away what lies on disk for the server behind the proxy.
+	proxy  *serpytest.Proxy // The bad cable in front of the server; nil without -cut.
+	dial   string           // The proxy's address, as a workstation dials it.
+	trust  *x509.CertPool   // What a workstation in this process trusts; nil without tls.
+	notice string           // For a person, about the certificate.
+	remove func() error     // Takes away what lies on disk for the server behind the proxy.
 	rate   rate
 	claim  atomic.Bool   // The one stream of this run has been asked for.
 	done   chan struct{} // Closed when the one stream of this run has ended.
@@ -87,8 +89,8 @@ func (in *instrument) listen() error {
 		return errors.Join(fmt.Errorf("-addr %s: %w", in.cfg.address, err), in.remove())
 	}
 	if in.cfg.cut > 0 {
-		if in.proxy, err = newProxy(in.cfg.address, in.server.Address(), in.cfg.cut); err != nil {
-			return errors.Join(err, in.server.Close(), in.remove())
+		if in.proxy, in.dial, err = newProxy(in.acquire, in.cfg.address, in.server.Address(), in.cfg.cut); err != nil {
+			return errors.Join(err, in.server.Shutdown(in.acquire), in.remove())
 		}
 	}
 	return nil
@@ -107,7 +109,7 @@ func (in *instrument) setEnds(ctx context.Context) {
 // address is what a workstation dials.
 func (in *instrument) address() string {
 	if in.proxy != nil {
-		return in.proxy.address()
+		return in.dial
 	}
 	return in.server.Address()
 }
@@ -143,7 +145,7 @@ func (in *instrument) run() error {
 	}
 	err = errors.Join(err, in.server.Shutdown(in.late), <-served)
 	if in.proxy != nil {
-		err = errors.Join(err, in.proxy.close())
+		err = errors.Join(err, in.proxy.Close())
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
