@@ -191,11 +191,7 @@ func (d *Direction) tryPut(p []byte, now time.Time) (n int, next time.Time, err 
 	if n > 0 || d.cut {
 		wake(&d.reading)
 	}
-	next = d.writeDeadline
-	if d.writeErr != nil {
-		next = sooner(next, d.writeErrAt)
-	}
-	return n, next, nil
+	return n, d.writeDeadline, nil
 }
 
 // push puts p, which fits, on its way.
@@ -247,11 +243,9 @@ func (d *Direction) schedule(n int, now time.Time) {
 	}
 }
 
-// mark notes that n more bytes arrive at a time, but never before others.
+// mark notes that n more bytes arrive at a time, or later: arrive keeps them
+// behind the marks before.
 func (d *Direction) mark(n int, at, now time.Time) {
-	if last := len(d.marks) - 1; last >= 0 && at.Before(d.marks[last].at) {
-		at = d.marks[last].at
-	}
 	if len(d.marks) == 0 && !at.After(now) {
 		d.arrived += n
 		return

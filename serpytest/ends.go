@@ -53,8 +53,7 @@ func (d *Direction) closeReader() (unread bool) {
 	unread = d.held > 0 && !d.reset
 	d.readerClosed = true
 	d.drop(0)
-	wake(&d.reading)
-	wake(&d.writing)
+	wake(&d.reading) // A writer that waits does so because of unread bytes: it is told of the reset.
 	return unread
 }
 

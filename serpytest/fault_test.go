@@ -1,7 +1,6 @@
 package serpytest_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -409,22 +408,5 @@ func TestFaultOverTCP(t *testing.T) {
 		require.NoError(t, b.Close())
 		_, err := f.Read(make([]byte, 1))
 		isReset(t, err)
-	})
-}
-
-// TestFaultClose is bounded, whatever the peer does.
-func TestFaultClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := serpytest.Pipe(serpytest.Link{})
-		f := serpytest.Fault(a, serpytest.Link{Latency: time.Second})
-		_, err := f.Write(bytes.Repeat([]byte("x"), serpytest.DefaultBuffer))
-		require.NoError(t, err)
-		pass(time.Second)
-		_, err = f.Write(bytes.Repeat([]byte("x"), serpytest.DefaultBuffer))
-		require.NoError(t, err)
-		within(t, 2*time.Second, func() { require.NoError(t, f.Close()) })
-		_, err = io.Copy(io.Discard, b)
-		isReset(t, err)
-		require.NoError(t, b.Close())
 	})
 }
