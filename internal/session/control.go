@@ -1,0 +1,216 @@
+package session
+
+import (
+	"time"
+
+	"github.com/serpy-go/serpy/protocol"
+)
+
+// control is what has to be said beside the messages. Each kind is kept once, so
+// that a flood of questions costs one answer.
+type control struct {
+	saidAt time.Time // when we wrote last
+	lastAt time.Time // the last time that we were told
+	ping   bool
+	pong   *protocol.Pong
+	nacks  []protocol.Nack // to be said on this link
+	seen   []protocol.Nack // to be confirmed; reasons are left out
+	close  *protocol.Close
+	closed bool // Close was written on this link
+}
+
+func (c *control) linkUp(now time.Time, nacks []protocol.Nack) {
+	c.saidAt, c.lastAt = now, now
+	c.ping, c.pong, c.seen, c.closed = false, nil, nil, false
+	c.nacks = append([]protocol.Nack(nil), nacks...)
+}
+
+func (c *control) linkDown() { c.ping, c.pong, c.seen, c.nacks = false, nil, nil, nil }
+
+// maxNackBody bounds the nacks of one frame, in bytes.
+const maxNackBody = 32 << 10
+
+// NextControl gives the next frame that has to be said beside the messages; the
+// caller asks until there is none. A bare acknowledgement is among them only if it
+// is due, so the caller writes data first.
+func (s *Session) NextControl(now time.Time) (f protocol.Frame, ok bool) {
+	c := &s.ctl
+	if !s.up || c.closed {
+		return f, false
+	}
+	var kind protocol.Kind
+	var body []byte
+	switch {
+	case len(c.seen) > 0:
+		kind = protocol.KindSeen
+		body, c.seen = nackBody(c.seen)
+	case len(c.nacks) > 0:
+		kind = protocol.KindNack
+		body, c.nacks = nackBody(c.nacks)
+	case c.pong != nil:
+		c.pong.Answered = now.UnixNano()
+		kind, body = protocol.KindPong, protocol.AppendPong(nil, *c.pong)
+		c.pong = nil
+	case c.ping:
+		kind, body = protocol.KindPing, protocol.AppendPing(nil, protocol.Ping{Sent: now.UnixNano()})
+		c.ping = false
+	default:
+		return f, false
+	}
+	f = s.Head(now, kind, 0, 0)
+	f.Body = body
+	return f, true
+}
+
+// nackBody puts as many nacks into a body as fit, and gives the rest.
+func nackBody(nacks []protocol.Nack) (body []byte, rest []protocol.Nack) {
+	for len(nacks) > 0 && len(body) < maxNackBody {
+		body = protocol.AppendNack(body, nacks[0])
+		nacks = nacks[1:]
+	}
+	return body, nacks
+}
+
+// Close says that the session ends; NextClose gives the frame, on this link and on
+// every later one.
+func (s *Session) Close(code protocol.Code, reason string) {
+	if s.ctl.close == nil {
+		s.ctl.close = &protocol.Close{Code: code, Reason: reason}
+	}
+}
+
+// NextClose gives the frame that ends the session, once a link, after everything
+// else was said.
+func (s *Session) NextClose(now time.Time) (f protocol.Frame, ok bool) {
+	c := &s.ctl
+	if !s.up || c.close == nil || c.closed {
+		return f, false
+	}
+	f = s.Head(now, protocol.KindClose, 0, 0)
+	f.Body = protocol.AppendClose(nil, *c.close)
+	c.closed = true
+	return f, true
+}
+
+// A Verdict says what a frame changed.
+type Verdict struct {
+	Confirmed bool            // Resolved or Confirmed moved
+	Room      bool            // the Limit moved: what waited may go
+	Units     bool            // units were received: f.Body is the caller's to queue
+	Control   bool            // NextControl has something
+	Nacks     []protocol.Nack // refused, and not yet told: record them before Confirmed
+	Pong      *protocol.Pong  // for the round trip and the clocks
+	Close     *protocol.Close // the peer ended the session
+}
+
+// HandleFrame takes a frame that the link brought. An error is a rule of the wire
+// that the peer broke: the link has to end.
+func (s *Session) HandleFrame(now time.Time, f *protocol.Frame) (v Verdict, err error) {
+	if f.Lane != Lane {
+		return v, protocol.Errorf("3.1", "lane %d, and version 1 has lane 0 alone", f.Lane)
+	}
+	was := s.out
+	if err := s.handleNumbers(f); err != nil {
+		return v, err
+	}
+	if f.Kind == protocol.KindData {
+		if err := s.handleUnits(now, f); err != nil {
+			return v, err
+		}
+		v.Units = f.Count > 0
+	} else if err := s.handleControl(now, f, &v); err != nil {
+		return v, err
+	}
+	v.Confirmed = s.out.received != was.received || s.out.processed != was.processed
+	v.Room = s.out.limitUnits != was.limitUnits || s.out.limitBytes != was.limitBytes
+	return v, nil
+}
+
+func (s *Session) handleControl(now time.Time, f *protocol.Frame, v *Verdict) error {
+	c := &s.ctl
+	switch f.Kind {
+	case protocol.KindPing:
+		p, err := protocol.DecodePing(f.Body)
+		if err != nil {
+			return err
+		}
+		c.pong = &protocol.Pong{Sent: p.Sent, Received: now.UnixNano()}
+		v.Control = true
+	case protocol.KindPong:
+		p, err := protocol.DecodePong(f.Body)
+		if err != nil {
+			return err
+		}
+		v.Pong = &p
+	case protocol.KindNack:
+		return s.handleNack(f, v)
+	case protocol.KindSeen:
+		nacks, err := protocol.DecodeNacks(f.Body)
+		if err != nil {
+			return err
+		}
+		s.seen(nacks)
+		v.Control = s.processedDue()
+	case protocol.KindClose:
+		p, err := protocol.DecodeClose(f.Body)
+		if err != nil {
+			return err
+		}
+		v.Close = &p
+	case protocol.KindData, protocol.KindHello, protocol.KindRefuse:
+		return protocol.Errorf("5", "a %v frame on an open link", f.Kind)
+	}
+	return nil
+}
+
+func (s *Session) handleNack(f *protocol.Frame, v *Verdict) error {
+	nacks, err := protocol.DecodeNacks(f.Body)
+	if err != nil {
+		return err
+	}
+	for _, n := range nacks {
+		if n.Unit > s.out.received || n.Unit == 0 {
+			return protocol.Errorf("5.4", "unit %d is refused, and only %d were received", n.Unit, s.out.received)
+		}
+		if n.Unit > s.out.processed {
+			v.Nacks = append(v.Nacks, n)
+		}
+		if len(s.ctl.seen) < ackUnits {
+			s.ctl.seen = append(s.ctl.seen, protocol.Nack{Unit: n.Unit})
+		}
+	}
+	v.Control = true
+	return nil
+}
+
+// Deadline is when HandleTimeout wants to be called, if at all.
+func (s *Session) Deadline() (t time.Time, ok bool) {
+	if !s.up {
+		return t, false
+	}
+	if s.cfg.Heartbeat > 0 && !s.ctl.ping {
+		t, ok = s.ctl.saidAt.Add(s.cfg.Heartbeat), true
+	}
+	if ack := s.in.ackAt; !ack.IsZero() && (!ok || ack.Before(t)) {
+		t, ok = ack, true
+	}
+	return t, ok
+}
+
+// HandleTimeout looks at the clock: it may be called at any time, and then
+// NextControl and AckDue say what has to be written. Where the wall clock moved by
+// a heartbeat more or less than the monotonic one, the machine slept or was set:
+// then it asks at once whether the peer is there.
+func (s *Session) HandleTimeout(now time.Time) {
+	c := &s.ctl
+	if !s.up || s.cfg.Heartbeat <= 0 {
+		return
+	}
+	monotonic := now.Sub(c.lastAt)
+	wall := now.Round(0).Sub(c.lastAt.Round(0))
+	c.lastAt = now
+	slept := (wall - monotonic).Abs() >= s.cfg.Heartbeat
+	if slept || now.Sub(c.saidAt) >= s.cfg.Heartbeat {
+		c.ping = true
+	}
+}

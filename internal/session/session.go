@@ -1,0 +1,171 @@
+// Package session is the reliable session as a pure state machine: numbers,
+// acknowledgements, Limit, resume, heartbeats and the end. It is told what
+// happened and when, and is asked what to do; it never does I/O, never looks at a
+// clock, and holds numbers only. Payloads stay in the caller's queues.
+//
+// A Session is not safe for concurrent use: the caller's mutex guards it together
+// with the send queue, so that a number and its bytes never part.
+package session
+
+import (
+	"time"
+
+	"github.com/serpy-go/serpy/protocol"
+)
+
+// Config is fixed for the life of a session.
+type Config struct {
+	Units     uint64           // units there is room for in the receive queue
+	Bytes     uint64           // unit bytes there is room for
+	AckWhen   protocol.AckWhen // which of our numbers the peer's receipts mean
+	Heartbeat time.Duration    // the longest silence of ours on a link
+	// Redelivered is how many units at the start of what we send may have been
+	// processed in an earlier session, and BaseID the count of messages before.
+	Redelivered uint64
+	BaseID      uint64
+}
+
+// AckDelay is how long an acknowledgement that nobody waits for may wait for
+// company. No timer of a link is shorter.
+const AckDelay = 20 * time.Millisecond
+
+// An acknowledgement is due at once when so much is unacknowledged.
+const (
+	ackUnits = 8192
+	ackBytes = 512 << 10
+)
+
+// maxFaults protocol errors in a row, without progress between, end a session.
+const maxFaults = 3
+
+// Lane is the lane of messages, the only one of version 1.
+const Lane = 0
+
+// A Session is one side of a conversation, over as many links as it takes.
+type Session struct {
+	cfg  Config
+	caps protocol.Caps
+	out  outbound
+	in   inbound
+	ctl  control
+
+	up     bool
+	faults int
+}
+
+// New makes a session that has never had a link.
+func New(caps protocol.Caps, cfg Config) *Session {
+	s := &Session{caps: caps, cfg: cfg}
+	s.out.next = 1
+	s.in.limitUnits, s.in.limitBytes = cfg.Units, floorBytes(cfg.Bytes)
+	return s
+}
+
+// floorBytes cuts a count of bytes to what a head can say.
+func floorBytes(n uint64) uint64 { return n - n%protocol.LimitBytesUnit }
+
+// Counts is what a Hello says of this session. The links of the session must have
+// ended: what it says must stand still.
+func (s *Session) Counts() protocol.Counts {
+	units, bytes := s.limits()
+	return protocol.Counts{
+		Lane: Lane, Received: s.in.received, Processed: s.sayProcessed(), Taken: s.in.taken,
+		LimitUnits: units, LimitBytes: bytes,
+	}
+}
+
+// LinkUp says that a link carries the session now, and what the peer's Hello said.
+// What the peer has not received has to be written again, from the unit after
+// Received on.
+func (s *Session) LinkUp(now time.Time, peer *protocol.Hello) error {
+	c := peer.Lane(Lane)
+	o := &s.out
+	switch {
+	case c.Received < o.received || c.Received >= o.next:
+		return protocol.Errorf("7.2", "the peer says that it received unit %d; %d were written and %d confirmed", c.Received, o.next-1, o.received)
+	case c.Processed < o.processed || c.Processed > c.Received:
+		return protocol.Errorf("7.2", "the peer says that it processed unit %d of %d received, after %d", c.Processed, c.Received, o.processed)
+	case c.LimitUnits < o.limitUnits || c.LimitBytes < o.limitBytes:
+		return protocol.Errorf("7.2", "the peer's Limit moved back to %d units, %d bytes", c.LimitUnits, c.LimitBytes)
+	}
+	s.progress(c.Received > o.received)
+	o.received, o.processed, o.taken = c.Received, c.Processed, max(o.taken, c.Taken)
+	o.limitUnits, o.limitBytes = c.LimitUnits, c.LimitBytes
+	o.ackWhen = peer.AckWhen
+	o.peerBase, s.in.redelivered = peer.BaseID, peer.Redelivered
+	s.up = true
+	in := &s.in
+	in.expect = in.received + 1
+	in.saidReceived, in.saidProcessed = in.received, s.sayProcessed()
+	in.saidUnits, in.saidBytes = s.limits()
+	in.ackNow, in.unsaidUnits, in.unsaidBytes, in.ackAt = false, 0, 0, time.Time{}
+	s.ctl.linkUp(now, in.nacks)
+	return nil
+}
+
+// LinkUpPlain is LinkUp for a wire without a Hello: nothing is resumed, and
+// nothing bounds what we write but the link.
+func (s *Session) LinkUpPlain(now time.Time) {
+	s.up = true
+	s.out.limitUnits, s.out.limitBytes = 1<<62, 1<<62
+	s.ctl.linkUp(now, nil)
+}
+
+// LinkDown says that the link is gone. broken means that the peer broke a rule of
+// the wire; after three of those without progress between, it is true that the
+// session has to end.
+func (s *Session) LinkDown(broken bool) (end bool) {
+	s.up = false
+	s.ctl.linkDown()
+	if broken {
+		s.faults++
+	}
+	return s.faults >= maxFaults
+}
+
+// progress says that something was confirmed or delivered.
+func (s *Session) progress(made bool) {
+	if made {
+		s.faults = 0
+	}
+}
+
+// Up reports whether a link carries the session.
+func (s *Session) Up() bool { return s.up }
+
+// Confirmed is the highest unit that the peer received, and that its application
+// processed.
+func (s *Session) Confirmed() (received, processed uint64) { return s.out.received, s.out.processed }
+
+// Resolved is the highest unit whose receipt is resolved: by the number that the
+// peer's AckWhen names. What is above it has to be kept.
+func (s *Session) Resolved() uint64 {
+	if s.out.ackWhen == protocol.OnProcessed {
+		return s.out.processed
+	}
+	return s.out.received
+}
+
+// PeerAckWhen is what the peer's receipts mean.
+func (s *Session) PeerAckWhen() protocol.AckWhen { return s.out.ackWhen }
+
+// PeerTaken is the highest unit of ours that the peer's application is known to
+// have taken.
+func (s *Session) PeerTaken() uint64 { return s.out.taken }
+
+// Next is the number of the next unit that is written for the first time.
+func (s *Session) Next() uint64 { return s.out.next }
+
+// Received is the highest unit that we received.
+func (s *Session) Received() uint64 { return s.in.received }
+
+// Redelivered reports whether a received unit may have been processed in an
+// earlier session.
+func (s *Session) Redelivered(unit uint64) bool { return unit <= s.in.redelivered }
+
+// PeerBase is the count of messages that the peer had accepted before the first
+// unit of this session.
+func (s *Session) PeerBase() uint64 { return s.out.peerBase }
+
+// Config gives what the session was made with.
+func (s *Session) Config() Config { return s.cfg }
