@@ -28,6 +28,38 @@ func TestResetWakesWaits(t *testing.T) {
 			_, err := b.Read(make([]byte, 1))
 			isReset(t, err)
 		})
+
+		// Bytes that are under way behind the reset never arrive.
+		a, b = serpytest.Pipe(serpytest.Link{Latency: time.Second, Bandwidth: 1})
+		write(t, a, "slow")
+		write(t, b, "unread")
+		require.NoError(t, a.Close())
+		within(t, time.Second, func() {
+			_, err := b.Read(make([]byte, 1))
+			isReset(t, err)
+		})
+	})
+}
+
+// TestStallHoldsResets does not hold a cut.
+func TestStallHoldsResets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := serpytest.Pipe(serpytest.Link{})
+		b.In().Stall()
+		write(t, b, "unread")
+		require.NoError(t, a.Close())
+		time.AfterFunc(time.Minute, b.Resume)
+		within(t, time.Minute, func() {
+			_, err := b.Read(make([]byte, 1))
+			isReset(t, err)
+		})
+		a, b = serpytest.Pipe(serpytest.Link{})
+		b.Stall()
+		time.AfterFunc(time.Minute, b.Cut)
+		within(t, time.Minute, func() {
+			_, err := a.Read(make([]byte, 1))
+			isReset(t, err)
+		})
 	})
 }
 
@@ -103,6 +135,7 @@ func TestFaultClose(t *testing.T) {
 			write(t, f, "held")
 			f.Stall()
 			write(t, f, " back")
+			require.NoError(t, b.CloseWrite())
 			within(t, time.Second, func() { require.NoError(t, f.Close()) })
 			require.NoError(t, b.Close())
 		})

@@ -184,8 +184,7 @@ func (c *Conn) Cut() {
 	}
 }
 
-// Stall stops both directions: no byte moves, and no end of stream, until
-// Resume. Writers go on until the buffer is full.
+// Stall stops both directions until Resume: see [Direction.Stall].
 func (c *Conn) Stall() {
 	c.out.Stall()
 	c.in.Stall()

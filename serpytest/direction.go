@@ -84,15 +84,14 @@ func (d *Direction) tryTake(p []byte, now time.Time) (n int, next time.Time, err
 		return 0, next, os.ErrDeadlineExceeded
 	case len(p) == 0:
 		return 0, next, nil
+	case d.stalled:
+		return 0, d.readDeadline, nil
 	case d.reset && !now.Before(d.resetAt):
 		return 0, next, syscall.ECONNRESET
 	}
 	next = d.readDeadline
 	if d.reset {
 		next = sooner(next, d.resetAt)
-	}
-	if d.stalled {
-		return 0, next, nil
 	}
 	d.arrive(now)
 	switch {

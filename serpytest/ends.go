@@ -58,13 +58,14 @@ func (d *Direction) closeReader() (unread bool) {
 }
 
 // resetReader tells the reader's end at a time that the connection is reset;
-// forced: even where the direction has vanished.
+// forced: even where the direction has vanished or is stalled.
 func (d *Direction) resetReader(at time.Time, forced bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.vanished && !forced || d.reset && !at.Before(d.resetAt) {
 		return
 	}
+	d.stalled = d.stalled && !forced
 	d.reset, d.resetAt = true, at
 	wake(&d.reading)
 	wake(&d.writing)

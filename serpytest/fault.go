@@ -50,8 +50,9 @@ func (d *Direction) Corrupt(n int64, mask byte) {
 	d.flips[n] = mask
 }
 
-// Stall stops the direction: no byte moves, and no end of the stream, until
-// Resume. The writer goes on until the buffer is full.
+// Stall stops the direction: no byte moves, no end of the stream, and no reset
+// by the peer, until Resume. The writer goes on until the buffer is full.
+// Conn.Cut ends a Stall as well.
 func (d *Direction) Stall() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

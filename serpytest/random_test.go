@@ -1,7 +1,6 @@
 package serpytest_test
 
 import (
-	"errors"
 	"io"
 	"math/rand/v2"
 	"sync"
@@ -67,7 +66,7 @@ func writeCounting(t *testing.T, c *serpytest.Conn, total int, r *rand.Rand) {
 		n, err := c.Write(data[:min(len(data), 1+r.IntN(5000))])
 		data = data[n:]
 		if err != nil {
-			assert.True(t, errors.Is(err, syscall.ECONNRESET), "%v", err)
+			assert.ErrorIs(t, err, syscall.ECONNRESET)
 			return
 		}
 	}
