@@ -12,13 +12,14 @@ const (
 	KindPong   Kind = 5 // answers a Ping
 	KindNack   Kind = 6 // names units that the application refused
 	KindClose  Kind = 7 // ends the session
+	KindSeen   Kind = 8 // answers a Nack: the sender of the units knows
 )
 
 // Known reports whether the kind is one of this version's.
-func (k Kind) Known() bool { return k >= KindData && k <= KindClose }
+func (k Kind) Known() bool { return k >= KindData && k <= KindSeen }
 
 func (k Kind) String() string {
-	names := [...]string{"none", "data", "hello", "refuse", "ping", "pong", "nack", "close"}
+	names := [...]string{"none", "data", "hello", "refuse", "ping", "pong", "nack", "close", "seen"}
 	if int(k) < len(names) {
 		return names[k]
 	}
