@@ -215,8 +215,7 @@ func (h *History) WasNacked(key uint64) {
 }
 
 // SessionLost takes down that the sender was told of a lost session, and how
-// many messages with it may be lost: the sum of serpy.SessionLost's
-// Unconfirmed and Undelivered.
+// many messages may be lost with it: the Unconfirmed of serpy.SessionLost.
 func (h *History) SessionLost(messages uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
