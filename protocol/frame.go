@@ -33,6 +33,10 @@ type Flags uint8
 // at hand: somebody waits for it.
 const AckNow Flags = 1
 
+// Replies says that at least one unit of the run belongs to a Reply or a Failure:
+// the receiver looks for it without waiting for its application to read.
+const Replies Flags = 4
+
 // A Frame is what one Encode or Decode moves: a run of units, or control.
 //
 // The numbers are whole when a frame is written. A decoded frame holds what the

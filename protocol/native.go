@@ -140,7 +140,7 @@ func (d *nativeDecoder) frame(b []byte) (f Frame, n int, err error) {
 	switch {
 	case !f.Kind.Known():
 		return Frame{}, 0, Errorf("3.1", "a frame of kind %d, which this version does not know", f.Kind)
-	case f.Flags&^(AckNow|NoSum) != 0:
+	case f.Flags&^(AckNow|NoSum|Replies) != 0:
 		return Frame{}, 0, Errorf("3.1", "a frame with flags %#x, which this version does not know", f.Flags)
 	case size > MaxBody:
 		return Frame{}, 0, Errorf("3.1", "a body of %d bytes, at most %d are allowed", size, MaxBody)
