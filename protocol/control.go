@@ -1,6 +1,9 @@
 package protocol
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Ping asks for a Pong; times are the sender's clock, in nanoseconds since 1970
 // UTC (SPEC.md 5.3).
@@ -17,7 +20,8 @@ type Pong struct {
 // AppendPing appends the body of a Ping.
 func AppendPing(dst []byte, p Ping) []byte { return binary.AppendVarint(dst, p.Sent) }
 
-// DecodePing reads the body of a Ping.
+// DecodePing reads the body of a Ping. What stands behind it is left to later
+// versions. An error is an *Error.
 func DecodePing(b []byte) (p Ping, err error) {
 	r := reader{b: b}
 	p.Sent = r.varint()
@@ -35,7 +39,8 @@ func AppendPong(dst []byte, p Pong) []byte {
 	return dst
 }
 
-// DecodePong reads the body of a Pong.
+// DecodePong reads the body of a Pong. What stands behind it is left to later
+// versions. An error is an *Error.
 func DecodePong(b []byte) (p Pong, err error) {
 	r := reader{b: b}
 	p = Pong{Sent: r.varint(), Received: r.varint(), Answered: r.varint()}
@@ -57,38 +62,55 @@ func AppendNack(dst []byte, n Nack) []byte {
 	return appendBytes(dst, Clip(n.Reason))
 }
 
-// DecodeNacks reads the body of a Nack frame.
+// DecodeNacks reads the body of a Nack or a Seen frame: one entry or more. An error
+// is an *Error.
 func DecodeNacks(b []byte) (nacks []Nack, err error) {
 	r := reader{b: b}
 	for len(r.b) > 0 {
-		n := Nack{Unit: r.uvarint(), Reason: string(r.bytes())}
-		if r.bad || len(n.Reason) > MaxText {
+		n := Nack{Unit: r.number(MaxNumber), Reason: string(r.text())}
+		if r.bad || n.Unit == 0 {
 			return nil, Errorf("5.4", "a Nack is malformed")
 		}
 		nacks = append(nacks, n)
 	}
+	if len(nacks) == 0 {
+		return nil, Errorf("5.4", "a Nack that names no unit")
+	}
 	return nacks, nil
 }
 
-// Close ends the session (SPEC.md 5.5); the head's numbers are final.
+// Close ends the session (SPEC.md 5.5); the head's numbers are final, and pass the
+// refused units that it lists.
 type Close struct {
 	Code   Code
 	Reason string
+	Nacks  []Nack // that the peer may not know of
 }
 
 // AppendClose appends the body of a Close.
 func AppendClose(dst []byte, c Close) []byte {
 	dst = binary.AppendUvarint(dst, uint64(c.Code))
-	return appendBytes(dst, Clip(c.Reason))
+	dst = appendBytes(dst, Clip(c.Reason))
+	for _, n := range c.Nacks {
+		if len(dst) > FragmentSize {
+			break // what is left stays unconfirmed at the other side
+		}
+		dst = AppendNack(dst, n)
+	}
+	return dst
 }
 
 // DecodeClose reads the body of a Close.
 func DecodeClose(b []byte) (c Close, err error) {
 	r := reader{b: b}
-	code := r.uvarint()
-	c.Code, c.Reason = Code(min(code, 1<<32-1)), string(r.bytes()) //nolint:gosec // bounded
-	if r.bad || len(c.Reason) > MaxText {
+	c.Code, c.Reason = Code(r.number(math.MaxUint32)), string(r.text()) //nolint:gosec // bounded
+	if r.bad {
 		return Close{}, Errorf("5.5", "a Close is malformed")
+	}
+	if len(r.b) > 0 {
+		if c.Nacks, err = DecodeNacks(r.b); err != nil {
+			return Close{}, err
+		}
 	}
 	return c, nil
 }

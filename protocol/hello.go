@@ -1,6 +1,10 @@
 package protocol
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+	"unicode/utf8"
+)
 
 // Version is the version of the wire that this package speaks.
 const Version = 1
@@ -48,7 +52,8 @@ type Hello struct {
 	Secret   ID     // drawn by the dialler, sent by it alone
 	Link     uint64 // raised by the dialler with each link; from 1
 	Instance ID     // the sender's process and life
-	Seen     ID     // dialler: the instance that this session was opened with; zero before
+	Opening  ID     // listener: drawn when it opened this session
+	Seen     ID     // dialler: the Opening that it was told; zero before
 
 	Name  string // what the sender calls itself; not to be trusted
 	Build string // of the library
@@ -96,10 +101,18 @@ const (
 	fieldLane        = mandatory | 16
 	refuseCode       = mandatory | 17
 	refuseReason     = 18
+	helloOpening     = mandatory | 20
 )
 
-// MaxText bounds the names and reasons of control frames, in bytes.
-const MaxText = 1024
+// Bounds of what control frames say.
+const (
+	// MaxText bounds names and reasons, in bytes.
+	MaxText = 1024
+	// MaxHeartbeat bounds Hello.Heartbeat, in milliseconds: a day.
+	MaxHeartbeat = 24 * 60 * 60 * 1000
+	// MaxNumber bounds the numbers and counts of a session.
+	MaxNumber = 1 << 62
+)
 
 // AppendHello appends the body of a Hello.
 func AppendHello(dst []byte, h *Hello) []byte {
@@ -107,7 +120,7 @@ func AppendHello(dst []byte, h *Hello) []byte {
 	for _, f := range []struct {
 		key byte
 		id  *ID
-	}{{helloSession, &h.Session}, {helloSecret, &h.Secret}, {helloInstance, &h.Instance}, {helloSeen, &h.Seen}} {
+	}{{helloSession, &h.Session}, {helloSecret, &h.Secret}, {helloInstance, &h.Instance}, {helloOpening, &h.Opening}, {helloSeen, &h.Seen}} {
 		if !f.id.IsZero() {
 			dst = appendField(dst, f.key, f.id[:])
 		}
@@ -140,8 +153,17 @@ func AppendHello(dst []byte, h *Hello) []byte {
 	return appendLanes(dst, h.Lanes)
 }
 
-// Clip cuts a text to MaxText bytes.
-func Clip(s string) string { return s[:min(len(s), MaxText)] }
+// Clip cuts a text to MaxText bytes, and no character of UTF-8 in two.
+func Clip(s string) string {
+	if len(s) <= MaxText {
+		return s
+	}
+	n := MaxText
+	for n > MaxText-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
 
 func bit(b bool) uint64 {
 	if b {
@@ -162,25 +184,17 @@ func appendLanes(dst []byte, lanes []Counts) []byte {
 	return dst
 }
 
-// DecodeHello reads the body of a Hello.
+// DecodeHello reads the body of a Hello. An error is an *Error.
 func DecodeHello(b []byte) (h Hello, err error) {
-	r := reader{b: b}
-	for {
-		key, v, ok := r.field()
-		if !ok {
-			break
-		}
-		if known := h.field(key, &v); !known && key&mandatory != 0 {
-			return Hello{}, Errorf("2.4", "the Hello field %#x is mandatory and not known here", key)
-		}
-		if v.bad {
-			r.bad = true
-		}
+	f := fieldsOf(b)
+	for f.next() {
+		h.take(&f)
+	}
+	if err := f.err("5.1", "a Hello"); err != nil {
+		return Hello{}, err
 	}
 	switch {
-	case r.bad:
-		return Hello{}, Errorf("5.1", "a Hello is malformed")
-	case h.MaxVersion < h.MinVersion || h.MaxVersion == 0:
+	case h.MaxVersion < h.MinVersion || h.MinVersion == 0:
 		return Hello{}, Errorf("5.1", "a Hello with versions %d to %d", h.MinVersion, h.MaxVersion)
 	case h.Session.IsZero() || h.Instance.IsZero():
 		return Hello{}, Errorf("5.1", "a Hello without a session or an instance")
@@ -188,8 +202,9 @@ func DecodeHello(b []byte) (h Hello, err error) {
 	return h, nil
 }
 
-func (h *Hello) field(key byte, v *reader) (known bool) {
-	switch key {
+func (h *Hello) take(f *fields) {
+	v := &f.v
+	switch f.key {
 	case helloVersions:
 		h.MinVersion, h.MaxVersion = v.byte(), v.byte()
 	case helloSession:
@@ -200,56 +215,56 @@ func (h *Hello) field(key byte, v *reader) (known bool) {
 		h.Instance = v.id()
 	case helloSeen:
 		h.Seen = v.id()
+	case helloOpening:
+		h.Opening = v.id()
 	case helloLink:
 		h.Link = v.uvarint()
 	case helloName:
-		h.Name = v.text()
+		h.Name = string(v.all(MaxText))
 	case helloBuild:
-		h.Build = v.text()
+		h.Build = string(v.all(MaxText))
 	case helloFeatures:
 		h.Features = Feature(v.uvarint())
 	case helloMaxMessage:
 		h.MaxMessage = v.uvarint()
 	case helloHeartbeat:
-		h.Heartbeat = v.uvarint()
+		h.Heartbeat = v.number(MaxHeartbeat)
 	case helloAckWhen:
-		w := v.uvarint()
-		v.bad = v.bad || w > uint64(OnProcessed)
-		h.AckWhen = AckWhen(w) //nolint:gosec // checked above
+		h.AckWhen = AckWhen(v.number(uint64(OnProcessed))) //nolint:gosec // bounded
 	case helloResumed:
-		h.Resumed = v.uvarint() != 0
+		h.Resumed = v.number(1) == 1
 	case helloBaseID:
-		h.BaseID = v.uvarint()
+		h.BaseID = v.number(MaxNumber)
 	case helloRedelivered:
-		h.Redelivered = v.uvarint()
+		h.Redelivered = v.number(MaxNumber)
 	case fieldLane:
-		h.Lanes = v.lane(h.Lanes)
+		h.Lanes = f.lane(h.Lanes)
 	default:
-		return false
+		f.unknown()
 	}
-	return true
 }
 
+// id takes an ID, which is never zero on the wire.
 func (r *reader) id() (id ID) {
-	if len(r.b) != len(id) {
+	if len(r.b) < len(id) {
 		r.fail()
 		return id
 	}
-	copy(id[:], r.b)
+	r.b = r.b[copy(id[:], r.b):]
+	r.bad = r.bad || id.IsZero()
 	return id
 }
 
-func (r *reader) text() string {
-	if len(r.b) > MaxText {
-		r.fail()
+// lane takes the counts of a lane, of which there is one field each.
+func (f *fields) lane(lanes []Counts) []Counts {
+	v := &f.v
+	f.again = false
+	c := Counts{Lane: v.byte()}
+	for _, n := range []*uint64{&c.Received, &c.Processed, &c.Taken, &c.LimitUnits, &c.LimitBytes} {
+		*n = v.number(MaxNumber)
 	}
-	return string(r.b)
-}
-
-func (r *reader) lane(lanes []Counts) []Counts {
-	c := Counts{Lane: r.byte(), Received: r.uvarint(), Processed: r.uvarint(), Taken: r.uvarint(), LimitUnits: r.uvarint(), LimitBytes: r.uvarint()}
-	if len(lanes) == 256 {
-		r.fail()
+	if c.LimitBytes%LimitBytesUnit != 0 || len(lanes) > 0 && lanes[len(lanes)-1].Lane >= c.Lane {
+		v.fail()
 	}
 	return append(lanes, c)
 }
@@ -305,32 +320,28 @@ func AppendRefuse(dst []byte, f *Refuse) []byte {
 	return appendLanes(dst, f.Lanes)
 }
 
-// DecodeRefuse reads the body of a Refuse.
-func DecodeRefuse(b []byte) (f Refuse, err error) {
-	r := reader{b: b}
-	for {
-		key, v, ok := r.field()
-		if !ok {
-			break
-		}
-		switch key {
+// DecodeRefuse reads the body of a Refuse. An error is an *Error.
+func DecodeRefuse(b []byte) (r Refuse, err error) {
+	f := fieldsOf(b)
+	for f.next() {
+		switch f.key {
 		case refuseCode:
-			f.Code = Code(min(v.uvarint(), 1<<32-1)) //nolint:gosec // bounded
+			r.Code = Code(f.v.number(math.MaxUint32)) //nolint:gosec // bounded
 		case refuseReason:
-			f.Reason = v.text()
+			r.Reason = string(f.v.all(MaxText))
 		case refuseClosed:
-			f.Closed = v.uvarint() != 0
+			r.Closed = f.v.number(1) == 1
 		case fieldLane:
-			f.Lanes = v.lane(f.Lanes)
+			r.Lanes = f.lane(r.Lanes)
 		default:
-			if key&mandatory != 0 {
-				return Refuse{}, Errorf("2.4", "the Refuse field %#x is mandatory and not known here", key)
-			}
+			f.unknown()
 		}
-		r.bad = r.bad || v.bad
 	}
-	if r.bad {
-		return Refuse{}, Errorf("5.2", "a Refuse is malformed")
+	if err := f.err("5.2", "a Refuse"); err != nil {
+		return Refuse{}, err
 	}
-	return f, nil
+	if !f.has(refuseCode) {
+		return Refuse{}, Errorf("5.2", "a Refuse without a code")
+	}
+	return r, nil
 }

@@ -86,7 +86,10 @@ func (s *Session) NextClose(now time.Time) (f protocol.Frame, ok bool) {
 	if !s.up || c.close == nil || c.closed {
 		return f, false
 	}
+	c.close.Nacks = s.in.nacks
+	s.in.final = true
 	f = s.Head(now, protocol.KindClose, 0, 0)
+	s.in.final = false
 	f.Body = protocol.AppendClose(nil, *c.close)
 	c.closed = true
 	return f, true
@@ -113,12 +116,17 @@ func (s *Session) HandleFrame(now time.Time, f *protocol.Frame) (v Verdict, err 
 	if err := s.handleNumbers(f); err != nil {
 		return v, err
 	}
+	if s.ctl.closed && f.Kind != protocol.KindClose {
+		// Our numbers were final: nothing is received any more.
+		v.Confirmed = s.out.received != was.received || s.out.processed != was.processed
+		return v, nil
+	}
 	if f.Kind == protocol.KindData {
 		if err := s.handleUnits(now, f); err != nil {
 			return v, err
 		}
 		v.Units = f.Count > 0
-	} else if err := s.handleControl(now, f, &v); err != nil {
+	} else if err := s.handleControl(now, f, &v, was.processed); err != nil {
 		return v, err
 	}
 	v.Confirmed = s.out.received != was.received || s.out.processed != was.processed
@@ -126,7 +134,7 @@ func (s *Session) HandleFrame(now time.Time, f *protocol.Frame) (v Verdict, err 
 	return v, nil
 }
 
-func (s *Session) handleControl(now time.Time, f *protocol.Frame, v *Verdict) error {
+func (s *Session) handleControl(now time.Time, f *protocol.Frame, v *Verdict, was uint64) error {
 	c := &s.ctl
 	switch f.Kind {
 	case protocol.KindPing:
@@ -155,6 +163,11 @@ func (s *Session) handleControl(now time.Time, f *protocol.Frame, v *Verdict) er
 		p, err := protocol.DecodeClose(f.Body)
 		if err != nil {
 			return err
+		}
+		for _, n := range p.Nacks {
+			if n.Unit > was && n.Unit <= s.out.received {
+				v.Nacks = append(v.Nacks, n)
+			}
 		}
 		v.Close = &p
 	case protocol.KindData, protocol.KindHello, protocol.KindRefuse:

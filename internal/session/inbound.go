@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"time"
 
 	"github.com/serpy-go/serpy/protocol"
@@ -18,8 +19,10 @@ type inbound struct {
 
 	processed   uint64            // highest unit below which all are processed
 	done        map[uint64]uint64 // processed out of order: first unit → last
-	nacks       []protocol.Nack   // not yet known to the sender, in order of unit
+	nacks       []refusal         // not yet known to the sender, in order of unit
 	redelivered uint64            // units at the start that may be known
+	final       bool              // our Close told what we received: nothing comes after
+	final       bool              // a Close is made: it lists the nacks
 
 	saidReceived, saidProcessed uint64 // in our last head
 	saidUnits, saidBytes        uint64
@@ -29,21 +32,31 @@ type inbound struct {
 	ackAt                    time.Time // when an ack goes alone
 }
 
+// A refusal keeps its room in the queue until the sender knows of it, so that a
+// sender that never says so cannot make us keep refusals without end.
+type refusal struct {
+	protocol.Nack
+	units, bytes uint64
+}
+
 // limits is the Limit as it may be said now.
 func (s *Session) limits() (units, bytes uint64) { return s.in.limitUnits, s.in.limitBytes }
 
-// handleUnits takes the units of a data frame, of bytes in all.
-func (s *Session) handleUnits(now time.Time, f *protocol.Frame) error {
+// handleUnits takes the units of a data frame. They are not taken after our Close:
+// it told the peer what we received, and that has to stay true.
+func (s *Session) handleUnits(now time.Time, f *protocol.Frame) (taken bool, err error) {
 	in := &s.in
 	if f.First != in.expect&(1<<protocol.FirstBits-1) {
-		return protocol.Errorf("3.3", "unit %d came, %d was due", f.First, in.expect)
+		return false, protocol.Errorf("3.3", "unit %d came, %d was due", f.First, in.expect)
 	}
-	if f.Count == 0 {
-		return nil
-	}
+	in.ackNow = in.ackNow || f.Flags&protocol.AckNow != 0
 	count, bytes := uint64(f.Count), uint64(len(f.Body)) //nolint:gosec // counts are not negative
+	if count == 0 || in.final {
+		in.expect += count
+		return false, nil
+	}
 	if in.received+count > in.limitUnits || in.bytes+bytes > in.limitBytes {
-		return protocol.Errorf("3.4", "%d units of %d bytes overrun the Limit, %d units and %d bytes are left",
+		return false, protocol.Errorf("3.4", "%d units of %d bytes overrun the Limit, %d units and %d bytes are left",
 			f.Count, len(f.Body), in.limitUnits-in.received, in.limitBytes-in.bytes)
 	}
 	in.received += count
@@ -51,12 +64,11 @@ func (s *Session) handleUnits(now time.Time, f *protocol.Frame) error {
 	in.bytes += bytes
 	in.unsaidUnits += count
 	in.unsaidBytes += bytes
-	in.ackNow = in.ackNow || f.Flags&protocol.AckNow != 0
 	if in.ackAt.IsZero() {
 		in.ackAt = now.Add(AckDelay)
 	}
 	s.progress(true)
-	return nil
+	return true, nil
 }
 
 // Taken says that the application took what ends with unit, or that fragments up
@@ -77,16 +89,17 @@ func (s *Session) free(units, bytes uint64) {
 
 // Processed says that the application is done with the message of the units
 // first to last, in any order; it frees units and bytes. A refused one comes with
-// its Nack, which the sender has to know before the processed number passes it.
-// Units that were processed before are ignored, and that is said.
+// its Nack, which the sender has to know before the processed number passes it and
+// its room is free. Units that were processed before are ignored, and that is said.
 func (s *Session) Processed(first, last, units, bytes uint64, nack *protocol.Nack) (news bool) {
 	in := &s.in
 	if _, known := in.done[first]; known || first <= in.processed || last > in.received {
 		return false
 	}
-	s.free(units, bytes)
-	if nack != nil {
-		s.addNack(*nack)
+	if nack != nil && s.cfg.AckWhen == protocol.OnProcessed {
+		s.addNack(refusal{Nack: protocol.Nack{Unit: nack.Unit, Reason: protocol.Clip(nack.Reason)}, units: units, bytes: bytes})
+	} else {
+		s.free(units, bytes)
 	}
 	if first != in.processed+1 {
 		if in.done == nil {
@@ -105,38 +118,35 @@ func (s *Session) Processed(first, last, units, bytes uint64, nack *protocol.Nac
 }
 
 // addNack keeps a nack, in order, until the sender has seen it.
-func (s *Session) addNack(n protocol.Nack) {
+func (s *Session) addNack(n refusal) {
 	in := &s.in
 	i := len(in.nacks)
 	for i > 0 && in.nacks[i-1].Unit > n.Unit {
 		i--
 	}
-	in.nacks = append(in.nacks, protocol.Nack{})
-	copy(in.nacks[i+1:], in.nacks[i:])
-	in.nacks[i] = n
-	s.ctl.nacks = append(s.ctl.nacks, n)
+	in.nacks = slices.Insert(in.nacks, i, n)
+	if s.up {
+		s.ctl.nacks = append(s.ctl.nacks, n.Nack)
+	}
 }
 
 // seen says that the sender knows of these nacks.
 func (s *Session) seen(nacks []protocol.Nack) {
 	in := &s.in
+	known := make(map[uint64]bool, len(nacks)) // as many as a frame holds, ours may be many
+	for _, n := range nacks {
+		known[n.Unit] = true
+	}
 	keep := in.nacks[:0]
 	for _, n := range in.nacks {
-		if !hasNack(nacks, n.Unit) {
+		if !known[n.Unit] {
 			keep = append(keep, n)
+			continue
 		}
+		s.free(n.units, n.bytes)
 	}
 	clear(in.nacks[len(keep):])
 	in.nacks = keep
-}
-
-func hasNack(nacks []protocol.Nack, unit uint64) bool {
-	for _, n := range nacks {
-		if n.Unit == unit {
-			return true
-		}
-	}
-	return false
 }
 
 // sayProcessed is the processed number as it may be said: it does not pass a nack
@@ -146,7 +156,7 @@ func (s *Session) sayProcessed() uint64 {
 		return 0
 	}
 	p := s.in.processed
-	if len(s.in.nacks) > 0 {
+	if len(s.in.nacks) > 0 && !s.in.final {
 		p = min(p, s.in.nacks[0].Unit-1)
 	}
 	return p
@@ -160,7 +170,7 @@ func (s *Session) Unprocessed() uint64 { return s.in.received - s.in.processed }
 func (s *Session) AckDue(now time.Time, dry bool) bool {
 	in := &s.in
 	switch {
-	case !s.up || !s.caps.Flow:
+	case !s.up || !s.caps.Flow || s.ctl.closed:
 		return false
 	case in.unsaidUnits >= ackUnits || in.unsaidBytes >= ackBytes:
 		return true

@@ -15,6 +15,7 @@ type outbound struct {
 	taken      uint64
 	limitUnits uint64 // the peer's Limit
 	limitBytes uint64
+	firstLimit uint64           // the peer's limitUnits before it received anything
 	ackWhen    protocol.AckWhen // the peer's
 	peerBase   uint64
 	counted    uint64 // acknowledgements counted on this link, where they have no numbers
@@ -87,7 +88,7 @@ func (s *Session) handleNumbers(f *protocol.Frame) error {
 	if !ok {
 		return protocol.Errorf("3.2", "the Limit moved back from byte %d", o.limitBytes)
 	}
-	s.progress(received > o.received)
+	s.progress(received > o.received || processed > o.processed)
 	o.received, o.processed = received, processed
 	o.limitUnits, o.limitBytes = units, bytes*protocol.LimitBytesUnit
 	return nil

@@ -20,7 +20,6 @@ type Bounds struct {
 // resumes or is refused. It is pure, as a Session is; one mutex guards it.
 type Registry struct {
 	bounds   Bounds
-	instance protocol.ID
 	entries  map[protocol.ID]*entry
 	tombs    map[protocol.ID]tombstone
 	tombList []protocol.ID // oldest first
@@ -34,6 +33,7 @@ type entry struct {
 	link     uint64
 	identity string
 	addr     string
+	opening  protocol.ID
 	parked   bool
 	since    time.Time // when it was parked
 	load     Load
@@ -51,9 +51,9 @@ type Load struct {
 	Pending bool // something is unconfirmed or undelivered
 }
 
-// NewRegistry makes the registry of a server's life.
-func NewRegistry(instance protocol.ID, b Bounds) *Registry {
-	return &Registry{bounds: b, instance: instance, entries: make(map[protocol.ID]*entry), tombs: make(map[protocol.ID]tombstone)}
+// NewRegistry makes an empty registry.
+func NewRegistry(b Bounds) *Registry {
+	return &Registry{bounds: b, entries: make(map[protocol.ID]*entry), tombs: make(map[protocol.ID]tombstone)}
 }
 
 // An Outcome is what becomes of a Hello.
@@ -72,6 +72,7 @@ const (
 type Decision struct {
 	Outcome Outcome
 	Refuse  protocol.Refuse
+	Opening protocol.ID // to be told in our Hello
 }
 
 func refuse(code protocol.Code, reason string) Decision {
@@ -79,8 +80,10 @@ func refuse(code protocol.Code, reason string) Decision {
 }
 
 // Open decides what a Hello is. identity names who the transport says the peer is
-// ("" where it does not say), addr where it comes from.
-func (r *Registry) Open(now time.Time, h *protocol.Hello, identity, addr string) Decision {
+// ("" where it does not say), addr where it comes from; opening is drawn by the
+// caller, for a session that is opened now: a Hello that was delayed for long must
+// not pass for a session that has gone since.
+func (r *Registry) Open(now time.Time, h *protocol.Hello, opening protocol.ID, identity, addr string) Decision {
 	if h.MinVersion > protocol.Version || h.MaxVersion < protocol.Version {
 		return refuse(protocol.CodeWrongVersion, "this side speaks version 1 of the wire")
 	}
@@ -96,18 +99,14 @@ func (r *Registry) Open(now time.Time, h *protocol.Hello, identity, addr string)
 	switch {
 	case !h.Seen.IsZero():
 		// The dialler had this session with a server: it is gone.
-		reason := "no such session here"
-		if h.Seen != r.instance {
-			reason = "the server started anew"
-		}
-		return refuse(protocol.CodeUnknown, reason)
+		return refuse(protocol.CodeUnknown, "no such session here: the server started anew, or gave it up")
 	case r.closed:
 		return refuse(protocol.CodeGoingAway, "the server takes no new sessions")
 	case len(r.entries) >= r.bounds.Sessions:
 		return refuse(protocol.CodeBusy, "too many sessions")
 	}
-	r.entries[h.Session] = &entry{secret: h.Secret, link: h.Link, identity: identity, addr: addr}
-	return Decision{Outcome: Opened}
+	r.entries[h.Session] = &entry{secret: h.Secret, link: h.Link, identity: identity, addr: addr, opening: opening}
+	return Decision{Outcome: Opened, Opening: opening}
 }
 
 func same(a, b protocol.ID) bool { return subtle.ConstantTimeCompare(a[:], b[:]) == 1 }
@@ -117,6 +116,8 @@ func (r *Registry) resume(e *entry, h *protocol.Hello, identity string) Decision
 	case !same(e.secret, h.Secret):
 		// As to somebody who made the ID up: nothing is said of the session.
 		return refuse(protocol.CodeUnknown, "no such session here")
+	case !h.Seen.IsZero() && h.Seen != e.opening:
+		return refuse(protocol.CodeUnknown, "the session was opened anew since")
 	case e.identity != identity:
 		return refuse(protocol.CodeRefused, "the session belongs to another identity")
 	case h.Link <= e.link:
@@ -126,7 +127,7 @@ func (r *Registry) resume(e *entry, h *protocol.Hello, identity string) Decision
 	if e.parked {
 		r.unpark(e)
 	}
-	return Decision{Outcome: Resumed}
+	return Decision{Outcome: Resumed, Opening: e.opening}
 }
 
 // Current reports whether link is still the highest link number of a session: a

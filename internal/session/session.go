@@ -15,8 +15,8 @@ import (
 
 // Config is fixed for the life of a session.
 type Config struct {
-	Units     uint64           // units there is room for in the receive queue
-	Bytes     uint64           // unit bytes there is room for
+	Units     uint64           // units there is room for in the receive queue; at most MaxUnits
+	Bytes     uint64           // unit bytes there is room for; at most MaxBytes
 	AckWhen   protocol.AckWhen // which of our numbers the peer's receipts mean
 	Heartbeat time.Duration    // the longest silence of ours on a link
 	// Redelivered is how many units at the start of what we send may have been
@@ -28,6 +28,18 @@ type Config struct {
 // AckDelay is how long an acknowledgement that nobody waits for may wait for
 // company. No timer of a link is shorter.
 const AckDelay = 20 * time.Millisecond
+
+// MaxUnits and MaxBytes bound a window. A head carries the low bits of Limit and
+// of the processed number, and they move by a window at most from one head that
+// the peer reads to the next: more than half the range would look like a move
+// backwards.
+const (
+	MaxUnits = 1<<(protocol.LimitUnitsBits-1) - 1
+	MaxBytes = (1<<(protocol.LimitBytesBits-1) - 1) * protocol.LimitBytesUnit
+)
+
+// maxLimit bounds the Limit that a peer may say, so that no sum overflows.
+const maxLimit = 1 << 62
 
 // An acknowledgement is due at once when so much is unacknowledged.
 const (
@@ -50,11 +62,14 @@ type Session struct {
 	ctl  control
 
 	up     bool
+	linked bool // there was a link
 	faults int
 }
 
-// New makes a session that has never had a link.
+// New makes a session that has never had a link. A window beyond MaxUnits or
+// MaxBytes is cut to that; Config says so.
 func New(caps protocol.Caps, cfg Config) *Session {
+	cfg.Units, cfg.Bytes = min(cfg.Units, MaxUnits), min(cfg.Bytes, MaxBytes)
 	s := &Session{caps: caps, cfg: cfg}
 	s.out.next = 1
 	s.in.limitUnits, s.in.limitBytes = cfg.Units, floorBytes(cfg.Bytes)
@@ -65,13 +80,17 @@ func New(caps protocol.Caps, cfg Config) *Session {
 func floorBytes(n uint64) uint64 { return n - n%protocol.LimitBytesUnit }
 
 // Counts is what a Hello says of this session. The links of the session must have
-// ended: what it says must stand still.
+// ended: what it says must stand still. What the application takes or acknowledges
+// between this and LinkUp is said by the first head after.
 func (s *Session) Counts() protocol.Counts {
+	in := &s.in
 	units, bytes := s.limits()
-	return protocol.Counts{
-		Lane: Lane, Received: s.in.received, Processed: s.sayProcessed(), Taken: s.in.taken,
+	c := protocol.Counts{
+		Lane: Lane, Received: in.received, Processed: s.sayProcessed(), Taken: in.taken,
 		LimitUnits: units, LimitBytes: bytes,
 	}
+	in.saidReceived, in.saidProcessed, in.saidUnits, in.saidBytes = c.Received, c.Processed, units, bytes
+	return c
 }
 
 // LinkUp says that a link carries the session now, and what the peer's Hello said.
@@ -79,27 +98,44 @@ func (s *Session) Counts() protocol.Counts {
 // Received on.
 func (s *Session) LinkUp(now time.Time, peer *protocol.Hello) error {
 	c := peer.Lane(Lane)
+	o, in := &s.out, &s.in
+	switch {
+	case c.LimitUnits < o.limitUnits || c.LimitBytes < o.limitBytes:
+		return protocol.Errorf("7.2", "the peer's Limit moved back to %d units, %d bytes", c.LimitUnits, c.LimitBytes)
+	case c.LimitUnits > maxLimit || c.LimitBytes > maxLimit:
+		return protocol.Errorf("7.2", "the peer's Limit is %d units, %d bytes", c.LimitUnits, c.LimitBytes)
+	case s.linked && (peer.AckWhen != o.ackWhen || peer.BaseID != o.peerBase || peer.Redelivered != in.redelivered):
+		return protocol.Errorf("7.2", "the peer changed what holds for the whole session")
+	}
+	if err := s.Settle(c); err != nil {
+		return err
+	}
+	if !s.linked {
+		s.linked, o.firstLimit = true, c.LimitUnits
+		o.ackWhen, o.peerBase, in.redelivered = peer.AckWhen, peer.BaseID, peer.Redelivered
+	}
+	o.limitUnits, o.limitBytes = c.LimitUnits, c.LimitBytes
+	s.up = true
+	in.expect = in.received + 1
+	in.ackNow, in.unsaidUnits, in.unsaidBytes, in.ackAt = false, 0, 0, time.Time{}
+	s.ctl.linkUp(now, in.nacks)
+	return nil
+}
+
+// Settle takes the counts that a Hello says, or the final ones of a session that
+// was closed, which a Refuse says: receipts resolve by them.
+func (s *Session) Settle(c protocol.Counts) error {
 	o := &s.out
 	switch {
 	case c.Received < o.received || c.Received >= o.next:
 		return protocol.Errorf("7.2", "the peer says that it received unit %d; %d were written and %d confirmed", c.Received, o.next-1, o.received)
 	case c.Processed < o.processed || c.Processed > c.Received:
 		return protocol.Errorf("7.2", "the peer says that it processed unit %d of %d received, after %d", c.Processed, c.Received, o.processed)
-	case c.LimitUnits < o.limitUnits || c.LimitBytes < o.limitBytes:
-		return protocol.Errorf("7.2", "the peer's Limit moved back to %d units, %d bytes", c.LimitUnits, c.LimitBytes)
+	case c.Taken > c.Received:
+		return protocol.Errorf("7.2", "the peer says that its application took unit %d, and only %d were received", c.Taken, c.Received)
 	}
-	s.progress(c.Received > o.received)
+	s.progress(c.Received > o.received || c.Processed > o.processed)
 	o.received, o.processed, o.taken = c.Received, c.Processed, max(o.taken, c.Taken)
-	o.limitUnits, o.limitBytes = c.LimitUnits, c.LimitBytes
-	o.ackWhen = peer.AckWhen
-	o.peerBase, s.in.redelivered = peer.BaseID, peer.Redelivered
-	s.up = true
-	in := &s.in
-	in.expect = in.received + 1
-	in.saidReceived, in.saidProcessed = in.received, s.sayProcessed()
-	in.saidUnits, in.saidBytes = s.limits()
-	in.ackNow, in.unsaidUnits, in.unsaidBytes, in.ackAt = false, 0, 0, time.Time{}
-	s.ctl.linkUp(now, in.nacks)
 	return nil
 }
 
@@ -107,7 +143,7 @@ func (s *Session) LinkUp(now time.Time, peer *protocol.Hello) error {
 // nothing bounds what we write but the link.
 func (s *Session) LinkUpPlain(now time.Time) {
 	s.up = true
-	s.out.limitUnits, s.out.limitBytes = 1<<62, 1<<62
+	s.out.limitUnits, s.out.limitBytes = maxLimit, maxLimit
 	s.ctl.linkUp(now, nil)
 }
 
@@ -150,8 +186,12 @@ func (s *Session) Resolved() uint64 {
 func (s *Session) PeerAckWhen() protocol.AckWhen { return s.out.ackWhen }
 
 // PeerTaken is the highest unit of ours that the peer's application is known to
-// have taken.
-func (s *Session) PeerTaken() uint64 { return s.out.taken }
+// have taken: by the peer's last Hello, and by its Limit, which moves as units are
+// taken. It may have taken more.
+func (s *Session) PeerTaken() uint64 {
+	o := &s.out
+	return max(o.taken, min(o.limitUnits-min(o.firstLimit, o.limitUnits), o.received))
+}
 
 // Next is the number of the next unit that is written for the first time.
 func (s *Session) Next() uint64 { return s.out.next }
