@@ -19,16 +19,23 @@ type control struct {
 	closed bool // Close was written on this link
 }
 
-func (c *control) linkUp(now time.Time, nacks []protocol.Nack) {
+func (c *control) linkUp(now time.Time, nacks []refusal) {
 	c.saidAt, c.lastAt = now, now
 	c.ping, c.pong, c.seen, c.closed = false, nil, nil, false
-	c.nacks = append([]protocol.Nack(nil), nacks...)
+	c.nacks = nil
+	for _, n := range nacks {
+		c.nacks = append(c.nacks, n.Nack)
+	}
 }
 
 func (c *control) linkDown() { c.ping, c.pong, c.seen, c.nacks = false, nil, nil, nil }
 
-// maxNackBody bounds the nacks of one frame, in bytes.
-const maxNackBody = 32 << 10
+// maxNackBody bounds the nacks of one frame, in bytes, and maxNackHead what is
+// before the reason of one.
+const (
+	maxNackBody = 32 << 10
+	maxNackHead = 12
+)
 
 // NextControl gives the next frame that has to be said beside the messages; the
 // caller asks until there is none. A bare acknowledgement is among them only if it
@@ -62,6 +69,15 @@ func (s *Session) NextControl(now time.Time) (f protocol.Frame, ok bool) {
 	return f, true
 }
 
+// ControlDue reports whether NextControl has something.
+func (s *Session) ControlDue() bool {
+	c := &s.ctl
+	return s.up && !c.closed && (len(c.seen) > 0 || len(c.nacks) > 0 || c.pong != nil || c.ping)
+}
+
+// CloseDue reports whether NextClose has something.
+func (s *Session) CloseDue() bool { return s.up && s.ctl.close != nil && !s.ctl.closed }
+
 // nackBody puts as many nacks into a body as fit, and gives the rest.
 func nackBody(nacks []protocol.Nack) (body []byte, rest []protocol.Nack) {
 	for len(nacks) > 0 && len(body) < maxNackBody {
@@ -80,19 +96,37 @@ func (s *Session) Close(code protocol.Code, reason string) {
 }
 
 // NextClose gives the frame that ends the session, once a link, after everything
-// else was said.
+// else was said: nothing may follow it. Its numbers are final, so what still comes
+// on the link is not received. It lists the nacks that the peer may not know, so
+// that its processed number passes them; no other number may, so a session must
+// not link up again after it read a Close.
 func (s *Session) NextClose(now time.Time) (f protocol.Frame, ok bool) {
 	c := &s.ctl
 	if !s.up || c.close == nil || c.closed {
 		return f, false
 	}
-	c.close.Nacks = s.in.nacks
-	s.in.final = true
 	f = s.Head(now, protocol.KindClose, 0, 0)
-	s.in.final = false
+	c.close.Nacks, f.Processed = s.lastNacks()
 	f.Body = protocol.AppendClose(nil, *c.close)
 	c.closed = true
 	return f, true
+}
+
+// lastNacks is what a Close lists, as far as there is room, and the processed
+// number that passes those.
+func (s *Session) lastNacks() (nacks []protocol.Nack, processed uint64) {
+	in := &s.in
+	if s.cfg.AckWhen != protocol.OnProcessed {
+		return nil, 0
+	}
+	size := 0
+	for _, n := range in.nacks {
+		if size += len(n.Reason) + maxNackHead; size > maxNackBody {
+			return nacks, min(in.processed, n.Unit-1)
+		}
+		nacks = append(nacks, n.Nack)
+	}
+	return nacks, in.processed
 }
 
 // A Verdict says what a frame changed.
@@ -158,7 +192,7 @@ func (s *Session) handleControl(now time.Time, f *protocol.Frame, v *Verdict, wa
 			return err
 		}
 		s.seen(nacks)
-		v.Control = s.processedDue()
+		v.Control = s.processedDue() || s.limitDue()
 	case protocol.KindClose:
 		p, err := protocol.DecodeClose(f.Body)
 		if err != nil {
@@ -181,16 +215,22 @@ func (s *Session) handleNack(f *protocol.Frame, v *Verdict) error {
 	if err != nil {
 		return err
 	}
+	o, c := &s.out, &s.ctl
+	if o.ackWhen != protocol.OnProcessed {
+		return protocol.Errorf("5.4", "a peer that acknowledges on receipt refuses a unit")
+	}
 	for _, n := range nacks {
-		if n.Unit > s.out.received || n.Unit == 0 {
-			return protocol.Errorf("5.4", "unit %d is refused, and only %d were received", n.Unit, s.out.received)
+		switch {
+		case n.Unit > o.received:
+			return protocol.Errorf("5.4", "unit %d is refused, and only %d were received", n.Unit, o.received)
+		case n.Unit <= o.processed:
+			return protocol.Errorf("5.4", "unit %d is refused, and %d were processed", n.Unit, o.processed)
+		case uint64(len(c.seen)) >= o.received-o.processed:
+			// More than there are units: this bounds what is kept.
+			return protocol.Errorf("5.4", "unit %d is refused again on one link", n.Unit)
 		}
-		if n.Unit > s.out.processed {
-			v.Nacks = append(v.Nacks, n)
-		}
-		if len(s.ctl.seen) < ackUnits {
-			s.ctl.seen = append(s.ctl.seen, protocol.Nack{Unit: n.Unit})
-		}
+		v.Nacks = append(v.Nacks, n)
+		c.seen = append(c.seen, protocol.Nack{Unit: n.Unit})
 	}
 	v.Control = true
 	return nil
@@ -198,7 +238,7 @@ func (s *Session) handleNack(f *protocol.Frame, v *Verdict) error {
 
 // Deadline is when HandleTimeout wants to be called, if at all.
 func (s *Session) Deadline() (t time.Time, ok bool) {
-	if !s.up {
+	if !s.up || s.ctl.closed {
 		return t, false
 	}
 	if s.cfg.Heartbeat > 0 && !s.ctl.ping {

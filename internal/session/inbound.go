@@ -21,8 +21,6 @@ type inbound struct {
 	done        map[uint64]uint64 // processed out of order: first unit → last
 	nacks       []refusal         // not yet known to the sender, in order of unit
 	redelivered uint64            // units at the start that may be known
-	final       bool              // our Close told what we received: nothing comes after
-	final       bool              // a Close is made: it lists the nacks
 
 	saidReceived, saidProcessed uint64 // in our last head
 	saidUnits, saidBytes        uint64
@@ -42,21 +40,19 @@ type refusal struct {
 // limits is the Limit as it may be said now.
 func (s *Session) limits() (units, bytes uint64) { return s.in.limitUnits, s.in.limitBytes }
 
-// handleUnits takes the units of a data frame. They are not taken after our Close:
-// it told the peer what we received, and that has to stay true.
-func (s *Session) handleUnits(now time.Time, f *protocol.Frame) (taken bool, err error) {
+// handleUnits takes the units of a data frame, of bytes in all.
+func (s *Session) handleUnits(now time.Time, f *protocol.Frame) error {
 	in := &s.in
 	if f.First != in.expect&(1<<protocol.FirstBits-1) {
-		return false, protocol.Errorf("3.3", "unit %d came, %d was due", f.First, in.expect)
+		return protocol.Errorf("3.3", "unit %d came, %d was due", f.First, in.expect)
 	}
 	in.ackNow = in.ackNow || f.Flags&protocol.AckNow != 0
 	count, bytes := uint64(f.Count), uint64(len(f.Body)) //nolint:gosec // counts are not negative
-	if count == 0 || in.final {
-		in.expect += count
-		return false, nil
+	if count == 0 {
+		return nil
 	}
 	if in.received+count > in.limitUnits || in.bytes+bytes > in.limitBytes {
-		return false, protocol.Errorf("3.4", "%d units of %d bytes overrun the Limit, %d units and %d bytes are left",
+		return protocol.Errorf("3.4", "%d units of %d bytes overrun the Limit, %d units and %d bytes are left",
 			f.Count, len(f.Body), in.limitUnits-in.received, in.limitBytes-in.bytes)
 	}
 	in.received += count
@@ -68,7 +64,7 @@ func (s *Session) handleUnits(now time.Time, f *protocol.Frame) (taken bool, err
 		in.ackAt = now.Add(AckDelay)
 	}
 	s.progress(true)
-	return true, nil
+	return nil
 }
 
 // Taken says that the application took what ends with unit, or that fragments up
@@ -156,7 +152,7 @@ func (s *Session) sayProcessed() uint64 {
 		return 0
 	}
 	p := s.in.processed
-	if len(s.in.nacks) > 0 && !s.in.final {
+	if len(s.in.nacks) > 0 {
 		p = min(p, s.in.nacks[0].Unit-1)
 	}
 	return p

@@ -1,7 +1,9 @@
 package session
 
 import (
+	"bytes"
 	"crypto/subtle"
+	"slices"
 	"time"
 
 	"github.com/serpy-go/serpy/protocol"
@@ -93,8 +95,12 @@ func (r *Registry) Open(now time.Time, h *protocol.Hello, opening protocol.ID, i
 	if e := r.entries[h.Session]; e != nil {
 		return r.resume(e, h, identity)
 	}
-	if t, ok := r.tombs[h.Session]; ok && same(t.secret, h.Secret) && now.Before(t.until) {
-		return Decision{Refuse: t.refuse}
+	if t, ok := r.tombs[h.Session]; ok && now.Before(t.until) {
+		if same(t.secret, h.Secret) {
+			return Decision{Refuse: t.refuse}
+		}
+		// Nor may somebody who knows the ID take the place of its answer.
+		return refuse(protocol.CodeUnknown, "no such session here")
 	}
 	switch {
 	case !h.Seen.IsZero():
@@ -181,7 +187,8 @@ func (r *Registry) victim() (id protocol.ID) {
 	}
 	var best *entry
 	for candidate, e := range r.entries {
-		if e.parked && (best == nil || sooner(e, best, perAddr)) {
+		if e.parked && (best == nil || sooner(e, best, perAddr) ||
+			!sooner(best, e, perAddr) && bytes.Compare(candidate[:], id[:]) < 0) {
 			id, best = candidate, e
 		}
 	}
@@ -219,6 +226,9 @@ func (r *Registry) Bury(now time.Time, id protocol.ID, how protocol.Refuse) {
 	}
 	r.Remove(id)
 	how.Closed = true
+	if _, ok := r.tombs[id]; ok { // it ran out, and the ID was opened anew
+		r.tombList = slices.DeleteFunc(r.tombList, func(old protocol.ID) bool { return old == id })
+	}
 	r.tombs[id] = tombstone{secret: e.secret, refuse: how, until: now.Add(r.bounds.Keep)}
 	r.tombList = append(r.tombList, id)
 	for len(r.tombList) > r.bounds.Tombstones {
