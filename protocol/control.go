@@ -87,20 +87,18 @@ type Close struct {
 	Nacks  []Nack // that the peer may not know of
 }
 
-// AppendClose appends the body of a Close.
+// AppendClose appends the body of a Close. The caller lists no more Nacks than
+// MaxControl has room for.
 func AppendClose(dst []byte, c Close) []byte {
 	dst = binary.AppendUvarint(dst, uint64(c.Code))
 	dst = appendBytes(dst, Clip(c.Reason))
 	for _, n := range c.Nacks {
-		if len(dst) > FragmentSize {
-			break // what is left stays unconfirmed at the other side
-		}
 		dst = AppendNack(dst, n)
 	}
 	return dst
 }
 
-// DecodeClose reads the body of a Close.
+// DecodeClose reads the body of a Close. An error is an *Error.
 func DecodeClose(b []byte) (c Close, err error) {
 	r := reader{b: b}
 	c.Code, c.Reason = Code(r.number(math.MaxUint32)), string(r.text()) //nolint:gosec // bounded

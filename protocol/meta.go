@@ -1,8 +1,10 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/binary"
 	"maps"
+	"math"
 	"slices"
 	"unicode/utf8"
 )
@@ -151,60 +153,58 @@ func (m *Meta) Append(dst []byte) []byte {
 	return dst
 }
 
-// DecodeMeta reads the metadata of a unit. Header stays a part of b.
+// maxSize is the most that a Size may say, in bytes.
+const maxSize = 1 << 40
+
+// DecodeMeta reads the metadata of a unit. Header stays a part of b, and is nil or
+// not empty; Mode is not in it: see ModeOf. An error is an *Error.
 func DecodeMeta(b []byte) (m Meta, err error) {
-	r := reader{b: b}
-	for {
-		key, v, ok := r.field()
-		if !ok {
-			break
-		}
-		if err := m.field(key, &v); err != nil {
-			return Meta{}, err
-		}
-		if v.bad {
-			r.bad = true
-		}
+	f := fieldsOf(b)
+	for f.next() {
+		m.take(&f)
 	}
-	if r.bad {
-		return Meta{}, Errorf("4.2", "the metadata of a unit is malformed")
+	if err := f.err("4.2", "the metadata of a unit"); err != nil {
+		return Meta{}, err
 	}
 	return m, nil
 }
 
-func (m *Meta) field(key byte, v *reader) error {
-	switch key {
+func (m *Meta) take(f *fields) {
+	v := &f.v
+	switch f.key {
 	case metaType:
 		m.Type = Type(v.byte())
 	case metaTag:
-		tag := v.uvarint()
-		v.bad = v.bad || tag > 1<<32-1
-		m.Tag = uint32(tag) //nolint:gosec // checked above
+		m.Tag = uint32(v.number(math.MaxUint32)) //nolint:gosec // bounded
 	case metaTime:
-		if len(v.b) != 8 {
-			v.fail()
-			return nil
-		}
-		m.Time = int64(binary.LittleEndian.Uint64(v.b)) //nolint:gosec // two's complement, both ways
+		m.Time = v.time()
 	case metaHeader:
-		if m.Header = v.b; len(m.Header) > MaxHeader {
-			return Errorf("4.3", "a header of %d bytes", len(m.Header))
-		}
+		m.Header = v.all(MaxHeader)
 	case metaSize:
-		size := v.uvarint()
-		v.bad = v.bad || size > 1<<40
-		m.Size = int(min(size, 1<<31-1)) //nolint:gosec // bounded
+		// Where an int is too small for it, so is the memory.
+		m.Size = int(min(v.number(maxSize), math.MaxInt))
+		v.bad = v.bad || m.Size == 0
 	case metaRequest, metaReply, metaFailure:
-		m.Role, m.Correlation = Role(key-metaRequest)+Request, v.uvarint()
+		v.bad = m.Role != Ordinary
+		m.Role, m.Correlation = Role(f.key-metaRequest)+Request, v.uvarint()
 	default:
-		if key&mandatory != 0 {
-			return Errorf("2.4", "the metadata field %#x is mandatory and not known here", key)
-		}
+		f.unknown()
 	}
-	return nil
 }
 
-// AppendHeader appends a header's names and values, sorted by name.
+// time takes 8 bytes, little endian.
+func (r *reader) time() int64 {
+	if len(r.b) < 8 {
+		r.fail()
+		return 0
+	}
+	v := binary.LittleEndian.Uint64(r.b)
+	r.b = r.b[8:]
+	return int64(v) //nolint:gosec // two's complement, both ways
+}
+
+// AppendHeader appends a header's names and values, sorted by name. The caller
+// holds it to MaxHeader, MaxHeaderNames and UTF-8.
 func AppendHeader(dst []byte, h map[string]string) []byte {
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		dst = appendBytes(dst, name)
@@ -216,19 +216,28 @@ func AppendHeader(dst []byte, h map[string]string) []byte {
 // MaxHeaderNames is the most names that a header may have.
 const MaxHeaderNames = 32
 
-// DecodeHeader reads what AppendHeader made. Names and values are copies.
+// DecodeHeader reads what AppendHeader made. Names and values are copies. A header
+// that is too large, not sorted, or has a name twice is an *Error.
 func DecodeHeader(b []byte) (map[string]string, error) {
+	if len(b) > MaxHeader {
+		return nil, Errorf("4.3", "a header of %d bytes", len(b))
+	}
 	r := reader{b: b}
 	h := make(map[string]string)
+	var last []byte
 	for len(r.b) > 0 {
 		name, value := r.bytes(), r.bytes()
-		if r.bad || len(h) == MaxHeaderNames || !utf8.Valid(name) || !utf8.Valid(value) {
-			return nil, Errorf("4.3", "a header is malformed")
+		switch {
+		case r.bad:
+			return nil, Errorf("4.3", "a header is cut short")
+		case !utf8.Valid(name) || !utf8.Valid(value):
+			return nil, Errorf("4.3", "a name or a value of a header is not UTF-8")
+		case len(h) > 0 && bytes.Compare(name, last) <= 0:
+			return nil, Errorf("4.3", "the names of a header are not in order, each once")
+		case len(h) == MaxHeaderNames:
+			return nil, Errorf("4.3", "a header has more than %d names", MaxHeaderNames)
 		}
-		h[string(name)] = string(value)
-	}
-	if r.bad {
-		return nil, Errorf("4.3", "a header is malformed")
+		h[string(name)], last = string(value), name
 	}
 	return h, nil
 }

@@ -12,8 +12,18 @@ import (
 // line ends.
 const Preface = "\x89SPY\r\n\x1a\n"
 
-// HeadSize is the length of a frame's head (SPEC.md 3.1).
-const HeadSize = 32
+// Sizes of frames (SPEC.md 3.1), in bytes.
+const (
+	// HeadSize is the length of a frame's head.
+	HeadSize = 32
+	// MaxCount bounds the units of a frame.
+	MaxCount = 1<<16 - 1
+	// MaxHello bounds the body of a Hello and of a Refuse: whoever sends one is
+	// not known yet.
+	MaxHello = 16 << 10
+	// MaxControl bounds the body of every other control frame.
+	MaxControl = 48 << 10
+)
 
 // Bits of the numbers that a head carries (SPEC.md 3.2).
 const (
@@ -72,9 +82,10 @@ func (Native) NewDecoder(int) Decoder { return &nativeDecoder{} }
 
 type nativeEncoder struct{ begun bool }
 
+// Append refuses what a decoder would.
 func (e *nativeEncoder) Append(dst []byte, f *Frame) ([]byte, error) {
-	if len(f.Body) > MaxBody {
-		return dst, Errorf("3.1", "a body of %d bytes", len(f.Body))
+	if err := checkHead(f, len(f.Body)); err != nil {
+		return dst, err
 	}
 	if !e.begun {
 		e.begun = true
@@ -137,17 +148,12 @@ func (d *nativeDecoder) frame(b []byte) (f Frame, n int, err error) {
 		LimitUnits: uint64(le.Uint32(b[18:])) & (1<<LimitUnitsBits - 1),
 		LimitBytes: (uint64(le.Uint32(b[20:])) >> 8) * LimitBytesUnit,
 	}
+	if err := checkHead(&f, size); err != nil {
+		return Frame{}, 0, err
+	}
 	switch {
-	case !f.Kind.Known():
-		return Frame{}, 0, Errorf("3.1", "a frame of kind %d, which this version does not know", f.Kind)
-	case f.Flags&^(AckNow|NoSum|Replies) != 0:
-		return Frame{}, 0, Errorf("3.1", "a frame with flags %#x, which this version does not know", f.Flags)
-	case size > MaxBody:
-		return Frame{}, 0, Errorf("3.1", "a body of %d bytes, at most %d are allowed", size, MaxBody)
-	case f.Kind != KindData && f.Count != 0:
-		return Frame{}, 0, Errorf("3.1", "a %v frame with %d units", f.Kind, f.Count)
-	case f.Kind == KindData && (f.Count == 0) != (size == 0):
-		return Frame{}, 0, Errorf("3.1", "%d units in %d bytes", f.Count, size)
+	case !d.begun && f.Kind != KindHello && f.Kind != KindRefuse:
+		return Frame{}, 0, Errorf("2.1", "the first frame is a %v frame", f.Kind)
 	case len(b)-HeadSize < size:
 		return Frame{}, 0, ErrShort
 	}
@@ -157,6 +163,33 @@ func (d *nativeDecoder) frame(b []byte) (f Frame, n int, err error) {
 		return Frame{}, 0, Errorf("3.1", "the checksum of a body does not match")
 	}
 	return f, n, nil
+}
+
+// checkHead holds what a head says to SPEC.md 3.1.
+func checkHead(f *Frame, size int) error {
+	most := MaxControl
+	switch f.Kind {
+	case KindData:
+		most = MaxBody
+	case KindHello, KindRefuse:
+		most = MaxHello
+	case KindPing, KindPong, KindNack, KindClose, KindSeen:
+	default:
+		return Errorf("3.1", "a frame of kind %d, which this version does not know", f.Kind)
+	}
+	switch {
+	case f.Flags&^(AckNow|NoSum|Replies) != 0:
+		return Errorf("3.1", "a frame with flags %#x, which this version does not know", byte(f.Flags))
+	case f.Flags&NoSum != 0 && most == MaxHello:
+		return Errorf("3.1", "a %v frame without a checksum", f.Kind)
+	case size > most:
+		return Errorf("3.1", "a body of %d bytes, at most %d are allowed", size, most)
+	case f.Kind != KindData && f.Count != 0:
+		return Errorf("3.1", "a %v frame with %d units", f.Kind, f.Count)
+	case f.Count < 0 || f.Count > MaxCount || size < minUnit*f.Count || f.Count == 0 && size > 0 && f.Kind == KindData:
+		return Errorf("3.1", "%d units in %d bytes", f.Count, size)
+	}
+	return nil
 }
 
 // matchPreface says how long the preface is, or what the peer sent instead.
@@ -169,13 +202,14 @@ func matchPreface(b []byte) (int, error) {
 	case No:
 	}
 	for _, mangled := range []string{
-		"\x09SPY",             // the eighth bit is gone
-		"\x89SPY\n",           // CR LF became LF
-		"\x89SPY\r\r\n",       // LF became CR LF
-		"\x89SPY\r\n\x1a\r\n", // likewise, but CR LF was spared
-		"\x89SPY\r\n\n",       // a text filter took the end-of-file mark
-		"\xc2\x89SPY",         // taken for Latin-1 and made UTF-8
-		"\xef\xbf\xbdSPY",     // taken for UTF-8 and replaced
+		"\x89SPY",          // the rest is not as it was: line ends, an end-of-file mark
+		"\x09SPY",          // the eighth bit is gone
+		"\x89\xd3\xd0\xd9", // the eighth bit is a parity, or always set
+		"\xc2\x89SPY",      // taken for Latin-1 and made UTF-8
+		"\xef\xbf\xbdSPY",  // taken for UTF-8 and replaced
+		"?SPY",             // taken for ASCII and replaced
+		"SPY\r",            // or left out
+		"SPY\n",
 	} {
 		if bytes.HasPrefix(b, []byte(mangled)) {
 			return 0, ErrMangled
@@ -192,8 +226,17 @@ type foreignError struct{ first []byte }
 
 func (e *foreignError) Error() string {
 	for _, known := range []struct{ prefix, what string }{
-		{"GET ", "HTTP"}, {"POST ", "HTTP"}, {"HEAD ", "HTTP"}, {"PUT ", "HTTP"}, {"HTTP/", "HTTP"}, {"PRI ", "HTTP/2"},
-		{"\x16\x03", "TLS"}, {"SSH-", "SSH"}, {"\xde\xca\xfe\xca\xfe", "serpy2"}, {"\x01SETMODE", "serpy"},
+		{"GET ", "HTTP"},
+		{"POST ", "HTTP"},
+		{"HEAD ", "HTTP"},
+		{"PUT ", "HTTP"},
+		{"HTTP/", "HTTP"},
+		{"PRI ", "HTTP/2"},
+		{"\x16\x03", "TLS"},
+		{"\x15\x03", "TLS"},
+		{"SSH-", "SSH"},
+		{"\xde\xca\xfe\xca\xfe", "serpy2"},
+		{"\x01SETMODE", "serpy"},
 	} {
 		if bytes.HasPrefix(e.first, []byte(known.prefix)) {
 			return "the peer speaks " + known.what

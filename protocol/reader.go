@@ -51,34 +51,40 @@ func (r *reader) bytes() []byte {
 	return v
 }
 
+// text takes a length and as many bytes, at most MaxText.
+func (r *reader) text() []byte {
+	v := r.bytes()
+	if len(v) > MaxText {
+		r.fail()
+		return nil
+	}
+	return v
+}
+
+// all takes what is left, which is at most limit bytes.
+func (r *reader) all(limit int) []byte {
+	if len(r.b) > limit {
+		r.fail()
+	}
+	v := r.b
+	r.b = nil
+	return v
+}
+
+// number takes a uvarint of at most limit.
+func (r *reader) number(limit uint64) uint64 {
+	v := r.uvarint()
+	if v > limit {
+		r.fail()
+		return 0
+	}
+	return v
+}
+
 func (r *reader) fail() { r.b, r.bad = nil, true }
 
 // appendBytes is the counterpart of reader.bytes.
 func appendBytes[T ~string | ~[]byte](dst []byte, v T) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(v)))
 	return append(dst, v...)
-}
-
-// Fields are how everything optional is written (SPEC.md 2.4): a key, a length,
-// and as many bytes. A reader skips keys that it does not know, unless mandatory
-// is set in them: then it refuses the whole.
-const mandatory = 0x80
-
-// field takes the next key and value; ok is false at the end.
-func (r *reader) field() (key byte, value reader, ok bool) {
-	if len(r.b) == 0 {
-		return 0, reader{}, false
-	}
-	key = r.byte()
-	value.b = r.bytes()
-	return key, value, !r.bad
-}
-
-func appendUint(dst []byte, key byte, v uint64) []byte {
-	dst = append(dst, key, byte(uvarintLen(v))) //nolint:gosec // at most 10
-	return binary.AppendUvarint(dst, v)
-}
-
-func appendField[T ~string | ~[]byte](dst []byte, key byte, v T) []byte {
-	return appendBytes(append(dst, key), v)
 }

@@ -19,8 +19,12 @@ const (
 	// MaxBody bounds the body of a frame: one byte less than GroupSize, and
 	// a unit.
 	MaxBody = GroupSize + MaxUnit
+	// minUnit is the length of the smallest unit.
+	minUnit = 2
 	// maxFraming is the length and the flags in front of a unit.
 	maxFraming = 4
+	// maxMeta bounds the metadata of a unit: a header, and what else there is.
+	maxMeta = MaxHeader + 128
 )
 
 // UnitFlags stand behind the length of a unit (SPEC.md 4.1).
@@ -79,7 +83,7 @@ func AppendUnitHead(dst []byte, flags UnitFlags, meta []byte, payload int) []byt
 func UnitLen(meta, payload int) int {
 	n := payload
 	if meta > 0 {
-		n += uvarintLen(uint64(meta)) + meta //nolint:gosec // a length is not negative
+		n += uvarintLen(uint64(meta)) + meta
 	}
 	return uvarintLen(uint64(n)) + 1 + n //nolint:gosec // a length is not negative
 }
@@ -87,9 +91,11 @@ func UnitLen(meta, payload int) int {
 func uvarintLen(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
 
 // NextUnit takes a unit from the front of a run and gives what is behind it. The
-// unit's slices are parts of run, with no capacity beyond their length.
+// unit's slices are parts of run, with no capacity beyond their length; they hold
+// at most MaxHeader and 128 bytes of metadata and FragmentSize bytes of payload. An
+// error is an *Error: the run is not of a peer that keeps to SPEC.md 4.
 func NextUnit(run []byte) (u Unit, rest []byte, err error) {
-	if len(run) < 2 {
+	if len(run) < minUnit {
 		return Unit{}, nil, Errorf("4.1", "a unit is cut short")
 	}
 	// Lengths of one and two bytes are nearly all; they are read by hand.
@@ -97,35 +103,52 @@ func NextUnit(run []byte) (u Unit, rest []byte, err error) {
 	if n >= 0x80 {
 		if run[1] < 0x80 {
 			n, at = n&0x7f|uint64(run[1])<<7, 2
-		} else if n, at = binary.Uvarint(run); at <= 0 || at > maxFraming-1 {
+		} else if n, at = binary.Uvarint(run); at <= 0 || at >= maxFraming {
 			return Unit{}, nil, Errorf("4.1", "the length of a unit is malformed")
 		}
 	}
-	if n >= uint64(len(run)-at) { // one byte more for the flags
+	if n >= uint64(len(run)-at) { //nolint:gosec // at is not beyond run; one byte more for the flags
 		return Unit{}, nil, Errorf("4.1", "a unit of %d bytes does not fit its group", n)
 	}
 	u.Flags = UnitFlags(run[at])
 	at++
 	end := at + int(n) //nolint:gosec // less than len(run)
 	u.Payload, rest = run[at:end:end], run[end:]
-	if u.Flags&(UnitMeta|unitReserved) != 0 {
-		if u.Flags&unitReserved != 0 {
-			return Unit{}, nil, Errorf("4.1", "a unit has flags that this version does not know: %#x", byte(u.Flags))
-		}
-		if err := u.splitMeta(); err != nil {
+	// Most units are small and plain; all others are looked at twice.
+	if u.Flags&^(UnitAcked|UnitBase85) != 0 || n > FragmentSize {
+		if err := u.split(); err != nil {
 			return Unit{}, nil, err
 		}
 	}
 	return u, rest, nil
 }
 
-func (u *Unit) splitMeta() error {
-	n, at := binary.Uvarint(u.Payload)
-	if at <= 0 || n > uint64(len(u.Payload)-at) || n > MaxHeader+128 {
-		return Errorf("4.2", "the metadata of a unit is longer than the unit")
+// split parts the metadata from the payload, and holds the flags to SPEC.md 4.1.
+func (u *Unit) split() error {
+	f := u.Flags
+	if f&UnitMeta != 0 {
+		n, at := binary.Uvarint(u.Payload)
+		switch {
+		case at <= 0 || n > uint64(len(u.Payload)-at): //nolint:gosec // at is not beyond it
+			return Errorf("4.2", "the metadata of a unit is longer than the unit")
+		case n == 0 || n > maxMeta:
+			return Errorf("4.2", "metadata of %d bytes", n)
+		}
+		end := at + int(n)
+		u.Meta, u.Payload = u.Payload[at:end:end], u.Payload[end:]
 	}
-	end := at + int(n) //nolint:gosec // at most len(u.Payload)
-	u.Meta, u.Payload = u.Payload[at:end:end], u.Payload[end:]
+	switch {
+	case f&unitReserved != 0:
+		return Errorf("4.1", "a unit has flags that this version does not know: %#x", byte(f))
+	case len(u.Payload) > FragmentSize:
+		return Errorf("4.1", "a unit with a payload of %d bytes", len(u.Payload))
+	case f&UnitGap != 0 && f != UnitGap, f&UnitEnd != 0 && (f != UnitEnd || len(u.Payload) > 0):
+		return Errorf("4.1", "a gap record or an end that is something else besides: %#x", byte(f))
+	case f&(UnitContinued|UnitMeta) == UnitContinued|UnitMeta, f&(UnitMore|UnitContinued|UnitMeta) == UnitMore:
+		return Errorf("4.1", "the first fragment of a message has metadata, and no other has: %#x", byte(f))
+	case f&(UnitMore|UnitContinued) != 0 && len(u.Payload) == 0:
+		return Errorf("4.1", "an empty fragment")
+	}
 	return nil
 }
 
