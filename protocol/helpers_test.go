@@ -94,7 +94,11 @@ func number(r *rand.Rand, most uint64) uint64 {
 	if r.IntN(4) == 0 {
 		return most - min(most, r.Uint64N(3))
 	}
-	return (r.Uint64() >> r.UintN(64)) % (most + 1)
+	v := r.Uint64() >> r.UintN(64)
+	if v > most {
+		v %= most + 1
+	}
+	return v
 }
 
 func bytesOf(r *rand.Rand, n int) []byte {
