@@ -210,10 +210,7 @@ func mendSums(b []byte) {
 	le := binary.LittleEndian
 	for at := len(protocol.Preface); at+protocol.HeadSize <= len(b); {
 		head := b[at : at+protocol.HeadSize]
-		end := at + protocol.HeadSize + int(head[2]) + int(head[3])<<8 + int(head[4])<<16
-		if end > len(b) {
-			end = len(b)
-		}
+		end := min(at+protocol.HeadSize+int(head[2])+int(head[3])<<8+int(head[4])<<16, len(b))
 		le.PutUint32(head[24:], protocol.Sum(0, b[at+protocol.HeadSize:end]))
 		le.PutUint32(head[28:], protocol.Sum(0, head[:28]))
 		at = end

@@ -114,7 +114,8 @@ const (
 	MaxNumber = 1 << 62
 )
 
-// AppendHello appends the body of a Hello.
+// AppendHello appends the body of a Hello. Texts are cut to MaxText, and a longer
+// Heartbeat to MaxHeartbeat.
 func AppendHello(dst []byte, h *Hello) []byte {
 	dst = append(dst, helloVersions, 2, h.MinVersion, h.MaxVersion)
 	for _, f := range []struct {
@@ -132,7 +133,7 @@ func AppendHello(dst []byte, h *Hello) []byte {
 		{helloLink, h.Link},
 		{helloFeatures, uint64(h.Features)},
 		{helloMaxMessage, h.MaxMessage},
-		{helloHeartbeat, h.Heartbeat},
+		{helloHeartbeat, min(h.Heartbeat, MaxHeartbeat)},
 		{helloAckWhen, uint64(h.AckWhen)},
 		{helloResumed, bit(h.Resumed)},
 		{helloBaseID, h.BaseID},

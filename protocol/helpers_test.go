@@ -14,8 +14,12 @@ import (
 // decoders are all that takes a peer's bytes, by the names that SPEC.md's vectors
 // use. "first" is a decoder of frames that has read nothing yet.
 var decoders = map[string]func(testing.TB, []byte) error{
-	"first":  func(_ testing.TB, b []byte) error { _, _, err := protocol.Native{}.NewDecoder(0).Decode(b); return err },
-	"frame":  func(t testing.TB, b []byte) error { _, _, err := begun(t).Decode(b); return err },
+	"first": func(_ testing.TB, b []byte) error { _, _, err := protocol.Native{}.NewDecoder(0).Decode(b); return err },
+	"frame": func(tb testing.TB, b []byte) error {
+		tb.Helper()
+		_, _, err := begun(tb).Decode(b)
+		return err
+	},
 	"unit":   func(_ testing.TB, b []byte) error { _, _, err := protocol.NextUnit(b); return err },
 	"run":    func(_ testing.TB, b []byte) error { _, err := protocol.CountUnits(b); return err },
 	"meta":   func(_ testing.TB, b []byte) error { _, err := protocol.DecodeMeta(b); return err },
@@ -39,14 +43,14 @@ func requireSection(t *testing.T, section string, err error) {
 }
 
 // begun makes a decoder that has read the preface and a Hello.
-func begun(t testing.TB) protocol.Decoder {
-	t.Helper()
+func begun(tb testing.TB) protocol.Decoder {
+	tb.Helper()
 	b, err := protocol.Native{}.NewEncoder().Append(nil, &protocol.Frame{Kind: protocol.KindHello})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	dec := protocol.Native{}.NewDecoder(0)
 	_, n, err := dec.Decode(b)
-	require.NoError(t, err)
-	require.Equal(t, len(b), n)
+	require.NoError(tb, err)
+	require.Equal(tb, len(b), n)
 	return dec
 }
 

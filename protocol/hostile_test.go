@@ -132,6 +132,7 @@ var hostile = []struct {
 	{"hello", "5.1", "a name that is too long", join(minimal, field(0x07, tooLong...))},
 	{"hello", "5.1", "a build that is too long", join(minimal, field(0x08, tooLong...))},
 	{"hello", "5.1", "a heartbeat of more than a day", join(minimal, field(0x0b, uvarint(protocol.MaxHeartbeat+1)...))},
+	{"hello", "5.1", "an opening of 1 byte", join(minimal, field(0x94, 1))},
 	{"hello", "5.1", "an ack when of 2", join(minimal, field(0x8c, 2))},
 	{"hello", "5.1", "resumed and more", join(minimal, field(0x8d, 2))},
 	{"hello", "5.1", "a base that is too high", join(minimal, field(0x8e, above62...))},

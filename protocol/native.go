@@ -20,7 +20,7 @@ const (
 	MaxCount = 1<<16 - 1
 	// MaxHello bounds the body of a Hello and of a Refuse: whoever sends one is
 	// not known yet.
-	MaxHello = 16 << 10
+	MaxHello = 4 << 10
 	// MaxControl bounds the body of every other control frame.
 	MaxControl = 48 << 10
 )

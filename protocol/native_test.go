@@ -12,8 +12,8 @@ import (
 )
 
 // talk is the bytes of one direction of a link, and what they say.
-func talk(t testing.TB) (b []byte, frames []protocol.Frame) {
-	t.Helper()
+func talk(tb testing.TB) (b []byte, frames []protocol.Frame) {
+	tb.Helper()
 	run := protocol.AppendUnit(nil, 0, nil, []byte("volts"))
 	run = protocol.AppendUnit(run, protocol.UnitAcked, (&protocol.Meta{Tag: 7}).Append(nil), bytes.Repeat([]byte("x"), 300))
 	large := protocol.AppendUnit(nil, protocol.UnitBase85, nil, bytes.Repeat([]byte("y"), 700))
@@ -32,7 +32,7 @@ func talk(t testing.TB) (b []byte, frames []protocol.Frame) {
 	for i := range frames {
 		var err error
 		b, err = enc.Append(b, &frames[i])
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		if frames[i].Body == nil {
 			frames[i].Body = []byte{}
 		}
@@ -270,7 +270,7 @@ func TestLargest(t *testing.T) {
 func TestCaps(t *testing.T) {
 	c := protocol.Native{}
 	assert.Equal(t, "native", c.Name())
-	assert.NoError(t, c.Check(&protocol.Meta{}, nil))
+	require.NoError(t, c.Check(&protocol.Meta{}, nil))
 	assert.Equal(t, protocol.Caps{
 		Acks: protocol.Numbered, Resume: true, Flow: true, Correlates: true, CleanBinary: true, Metadata: true,
 	}, c.Caps())
