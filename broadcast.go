@@ -1,0 +1,119 @@
+package serpy
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/serpy-go/serpy/internal/session"
+	"github.com/serpy-go/serpy/protocol"
+)
+
+// Broadcast queues m for every connection but those excepted. It never waits: a peer
+// without room misses it and finds a Gap in its place, or what its queue's Policy
+// drops for it. missed is how many peers do; err says that m itself cannot be sent.
+// Where a wire has no acknowledgements, an acked m goes as a plain one.
+func (s *Server) Broadcast(m Message, except ...*Connection) (missed int, err error) {
+	w, err := encodeShared(&m, s.opt)
+	if err != nil {
+		return 0, opError("broadcast", err)
+	}
+	for _, c := range s.Connections() {
+		if !slices.Contains(except, c) && !c.cast(&w, true) {
+			missed++
+		}
+	}
+	return missed, nil
+}
+
+// BroadcastWait is Broadcast that loses nothing: at peers whose Policy is Block it
+// waits, within ctx, for room. The others have m when the slow one is waited for.
+func (s *Server) BroadcastWait(ctx context.Context, m Message, except ...*Connection) error {
+	if err := ctx.Err(); err != nil {
+		return opError("broadcast", err)
+	}
+	w, err := encodeShared(&m, s.opt)
+	if err != nil {
+		return opError("broadcast", err)
+	}
+	var slow []*Connection
+	for _, c := range s.Connections() {
+		if !slices.Contains(except, c) && !c.cast(&w, !c.blocks()) {
+			slow = append(slow, c)
+		}
+	}
+	for _, c := range slow {
+		if !c.blocks() {
+			continue // its own policy dropped it
+		}
+		shared := w
+		if _, err := c.admit(ctx, &shared, true); err != nil && ctx.Err() != nil {
+			return opError("broadcast", err)
+		}
+	}
+	return nil
+}
+
+// encodeShared encodes a message once for all connections.
+func encodeShared(m *Message, o *Options) (w wireMessage, err error) {
+	if !m.Mode.Valid() {
+		return w, &OptionError{"Message.Mode", m.Mode, "not one of the four modes"}
+	}
+	if len(m.Data) > o.MaxMessage || len(m.Data) > o.SendQueue.Bytes {
+		return w, ErrTooLarge
+	}
+	c := *m
+	c.role, c.correlation = protocol.Ordinary, 0
+	if err := w.encode(&c); err != nil {
+		return w, err
+	}
+	if !w.owned {
+		w.payload, w.owned = bytes.Clone(w.payload), true
+	}
+	return w, nil
+}
+
+func (c *Connection) blocks() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.opt.SendQueue.Policy == Block
+}
+
+// cast queues a shared message without waiting. Without room it leaves a gap where
+// mark is set, and says false.
+func (c *Connection) cast(w *wireMessage, mark bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sendError() != nil {
+		return true // it is going: nothing is missed that it could have had
+	}
+	if len(w.payload) <= c.mostWire() {
+		before := c.stats.dropped[DroppedBySender]
+		if _, ok := c.tryAdmit(w, nil); ok {
+			c.kick()
+			return c.stats.dropped[DroppedBySender] == before
+		}
+	}
+	if !mark {
+		return false
+	}
+	c.q.accepted++
+	c.stage.pushDropped(c.q.accepted)
+	c.stats.dropped[DroppedBySender]++
+	c.kick()
+	return false
+}
+
+// mostWire bounds a payload as it stands on the wire. c.mu is held.
+func (c *Connection) mostWire() int { return c.most() + c.most()/4 + 4 }
+
+// share gives a new connection its part of MaxMemory, in bytes of its receive queue.
+func (s *Server) share(want uint64) uint64 {
+	least := session.Window(0, s.opt.MaxMessage)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := s.opt.MaxMemory - s.granted
+	grant := max(least, min(want, uint64(max(left, 0)))) //nolint:gosec // not negative
+	s.granted += int64(grant)                            //nolint:gosec // bounded by the options
+	return grant
+}

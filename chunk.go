@@ -1,0 +1,106 @@
+package serpy
+
+import "sync/atomic"
+
+// Sizes of receive memory, in bytes: it grows as reads fill it.
+const (
+	smallChunk  = 4 << 10
+	middleChunk = 64 << 10
+	largeChunk  = 1 << 20
+)
+
+// A chunk is receive memory: the reader fills it from front to back, and messages
+// are cut from it without a copy. It serves again when the reader has left it and
+// everything cut from it was released; otherwise the collector has it.
+type chunk struct {
+	buf  []byte
+	live atomic.Int64 // units that were cut and not released, and one for the reader
+}
+
+func newChunk(size int) *chunk {
+	k := &chunk{}
+	if size == largeChunk {
+		k.buf = chunkStock.get()[:largeChunk]
+	} else {
+		k.buf = make([]byte, size)
+	}
+	k.live.Store(1)
+	return k
+}
+
+// hold counts n units that were cut.
+func (k *chunk) hold(n int) { k.live.Add(int64(n)) }
+
+// release counts n holders out.
+func (k *chunk) release(n int) {
+	if k.live.Add(-int64(n)) == 0 {
+		chunkStock.put(k.buf)
+	}
+}
+
+// alone reports whether nobody but the reader holds the chunk.
+func (k *chunk) alone() bool { return k.live.Load() == 1 }
+
+// A reader's buffer: bytes from parsed to filled wait to be understood.
+type readBuffer struct {
+	chunk          *chunk
+	parsed, filled int
+}
+
+// space makes room for a read and gives it. A chunk is left when less than a
+// quarter of it is free, unless what waits is all that is in it.
+func (b *readBuffer) space() []byte {
+	if b.chunk == nil {
+		b.chunk = newChunk(smallChunk)
+	}
+	if b.parsed == b.filled && b.chunk.alone() {
+		b.grow()
+		b.parsed, b.filled = 0, 0
+	}
+	if left := len(b.chunk.buf) - b.filled; left < min(len(b.chunk.buf)/4, minRead) {
+		b.renew()
+	}
+	return b.chunk.buf[b.filled:]
+}
+
+// minRead is the least room for which a read is worth its system call.
+const minRead = 32 << 10
+
+// grow takes a larger chunk where the last one was filled and nobody holds it.
+func (b *readBuffer) grow() {
+	if size := len(b.chunk.buf); b.filled == size && size < largeChunk {
+		b.chunk.release(1)
+		b.chunk = newChunk(nextSize(size))
+	}
+}
+
+// renew goes on in another chunk, with what waits moved to its front.
+func (b *readBuffer) renew() {
+	size := len(b.chunk.buf)
+	waiting := b.filled - b.parsed
+	if b.filled == size || waiting > size/2 { // the reads fill it: a stream
+		size = nextSize(size)
+	}
+	k := newChunk(size)
+	copy(k.buf, b.chunk.buf[b.parsed:b.filled])
+	b.chunk.release(1)
+	b.chunk, b.parsed, b.filled = k, 0, waiting
+}
+
+func nextSize(size int) int {
+	if size < middleChunk {
+		return middleChunk
+	}
+	return largeChunk
+}
+
+// waiting is what has been read and not understood.
+func (b *readBuffer) waiting() []byte { return b.chunk.buf[b.parsed:b.filled] }
+
+// close gives the memory back.
+func (b *readBuffer) close() {
+	if b.chunk != nil {
+		b.chunk.release(1)
+		b.chunk = nil
+	}
+}

@@ -1,0 +1,277 @@
+package serpy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/serpy-go/serpy/internal/session"
+	"github.com/serpy-go/serpy/protocol"
+	"github.com/serpy-go/serpy/transport"
+)
+
+// A link is one transport connection of a session. Its reader is the goroutine of
+// Connection.run or of the server's accept; its writer is started when there is
+// something to write, and ends when there is nothing.
+type link struct {
+	c      *Connection // nil until the Hello says whose link it is
+	codec  protocol.Codec
+	gone   chan struct{} // closed when the reader has left
+	conn   net.Conn
+	enc    protocol.Encoder
+	sealer protocol.Sealer // enc, where runs are sent as they are kept
+	dec    protocol.Decoder
+	peer   Peer
+	hello  protocol.Hello // the peer's
+	era    *era
+	most   int            // payload bytes that the peer takes
+	noSum  protocol.Flags // NoSum if bodies go without checksums
+	plain  bool           // writev and going on after a timeout work
+
+	// The reader's own.
+	in     readBuffer
+	offset int64
+	heard  time.Time
+	frames []protocol.Frame
+	batch  []region
+
+	// The writer's own.
+	out      net.Buffers
+	control  []byte
+	scratch  []byte
+	deadline time.Time
+
+	// Guarded by c.mu.
+	picked    []picked
+	writing   bool
+	saidClose bool
+	ackNow    bool
+	dead      bool
+	err       error
+	replies   replyMaker
+	writer    sync.WaitGroup
+}
+
+func newLink(codec protocol.Codec, maxMessage int, conn net.Conn) *link {
+	l := &link{codec: codec, conn: conn, enc: codec.NewEncoder(), dec: codec.NewDecoder(maxMessage), gone: make(chan struct{})}
+	l.sealer, _ = l.enc.(protocol.Sealer)
+	_, l.plain = transport.Plain(conn)
+	return l
+}
+
+// fail ends the link; the first reason counts. It may be called from anywhere but
+// under c.mu.
+func (l *link) fail(err error) {
+	l.c.mu.Lock()
+	l.kill(err)
+	l.c.mu.Unlock()
+	_ = l.conn.Close()
+}
+
+// kill marks the link as dead. c.mu is held; the caller closes the conn.
+func (l *link) kill(err error) {
+	if !l.dead {
+		l.dead, l.err = true, err
+	}
+}
+
+// read reads the link until it ends, and says why it did.
+func (l *link) read() error {
+	l.heard = time.Now()
+	l.setReadDeadline(l.heard)
+	for {
+		if err := l.parse(); err != nil {
+			l.fail(err)
+			break
+		}
+		buf := l.in.space()
+		n, err := l.fill(buf)
+		l.in.filled += n
+		if err != nil && n == 0 {
+			l.fail(&LinkError{Op: "read", Addr: l.peer.Address, Err: err})
+			break
+		}
+		if n < len(buf) {
+			l.dry()
+		}
+	}
+	l.writer.Wait()
+	l.in.close()
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	return l.err
+}
+
+func (l *link) setReadDeadline(from time.Time) {
+	if idle := l.c.opt.IdleTimeout; idle < off {
+		_ = l.conn.SetReadDeadline(from.Add(idle))
+	}
+}
+
+// lastLook is for how long a link that seems idle is read once more: an expired
+// deadline wins over bytes that wait, and a process that was stopped must not cut
+// a healthy link when it wakes.
+const lastLook = 20 * time.Millisecond
+
+// errIdle says that the peer was silent for too long.
+var errIdle = errors.New("nothing was heard from the peer within the idle timeout")
+
+// fill reads. The deadline is not moved with each read: when it fires, the time of
+// the last byte says when to look again.
+func (l *link) fill(buf []byte) (n int, err error) {
+	for {
+		n, err = l.conn.Read(buf)
+		if n > 0 {
+			l.heard = time.Now()
+			return n, nil
+		}
+		if err == nil {
+			err = io.ErrNoProgress
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return 0, err
+		}
+		if time.Since(l.heard) < l.c.opt.IdleTimeout {
+			l.setReadDeadline(l.heard)
+			continue
+		}
+		_ = l.conn.SetReadDeadline(time.Now().Add(lastLook))
+		if n, err = l.conn.Read(buf); n == 0 {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				err = errIdle
+			}
+			return 0, err
+		}
+		l.heard = time.Now()
+		l.setReadDeadline(l.heard)
+		return n, nil
+	}
+}
+
+// parse takes all whole frames that were read.
+func (l *link) parse() error {
+	if l.in.chunk == nil {
+		return nil
+	}
+	l.frames = l.frames[:0]
+	var bad error
+	for l.in.parsed < l.in.filled {
+		f, n, err := l.dec.Decode(l.in.waiting())
+		if err != nil {
+			if !protocol.IsShort(err) {
+				bad = err
+			}
+			break
+		}
+		if f.Flags&protocol.NoSum != 0 && l.noSum == 0 {
+			bad = protocol.Errorf("3.1", "a body without a checksum, which was not agreed")
+			break
+		}
+		l.in.parsed += n
+		l.offset += int64(n)
+		l.frames = append(l.frames, f)
+	}
+	if err := l.handle(); err != nil {
+		return err
+	}
+	if bad != nil {
+		return l.protocolError(bad)
+	}
+	return nil
+}
+
+func (l *link) protocolError(err error) error {
+	return &ProtocolError{Codec: l.codec.Name(), Offset: l.offset, Err: err}
+}
+
+// errPeerClosed ends a link on which the peer said Close.
+var errPeerClosed = errors.New("the peer closed the session")
+
+// handle gives the frames that were read to the session, and the units to the
+// receive queue.
+func (l *link) handle() (err error) {
+	if len(l.frames) == 0 {
+		return nil
+	}
+	c := l.c
+	now := l.heard
+	l.batch = l.batch[:0]
+	replies := false
+	var answers []Message
+	var closed *protocol.Close
+	c.mu.Lock()
+	for i := range l.frames {
+		f := &l.frames[i]
+		v, herr := c.sess.HandleFrame(now, f)
+		if herr != nil {
+			err = l.protocolError(herr)
+			break
+		}
+		if v.Units {
+			l.batch = append(l.batch, region{run: f.Body, first: c.sess.Received() - uint64(f.Count) + 1, count: f.Count, chunk: l.in.chunk, era: l.era}) //nolint:gosec // not negative
+			if f.Flags&protocol.Replies != 0 {
+				replies = true
+				answers = l.replies.collect(f.Body, answers)
+			}
+		}
+		c.apply(&v)
+		if v.Close != nil {
+			closed = v.Close
+			break
+		}
+	}
+	c.stats.received = c.sess.Received()
+	c.arm(now)
+	c.kick()
+	c.mu.Unlock()
+	l.deliver(replies)
+	for i := range answers {
+		c.answer(&answers[i])
+	}
+	if err == nil && closed != nil {
+		err = c.peerClosed(l, closed)
+	}
+	return err
+}
+
+// apply does what a verdict asks for. c.mu is held.
+func (c *Connection) apply(v *session.Verdict) {
+	for _, n := range v.Nacks {
+		c.refused(n)
+	}
+	if v.Confirmed {
+		c.confirmed()
+	}
+}
+
+// deliver queues the regions of this read, and wakes the application.
+func (l *link) deliver(replies bool) {
+	if len(l.batch) == 0 {
+		return
+	}
+	c := l.c
+	freed, tell := c.rq.put(l.batch, replies)
+	clear(l.batch)
+	if tell {
+		c.taken(&freed)
+	}
+	c.checkSlowReader()
+	c.rq.signal()
+	if c.server != nil {
+		c.server.readable()
+	}
+}
+
+// dry says that all that the link had at hand was read.
+func (l *link) dry() {
+	c := l.c
+	c.mu.Lock()
+	if c.sess.AckDue(l.heard, true) {
+		l.ackNow = true
+		c.kick()
+	}
+	c.mu.Unlock()
+}

@@ -1,0 +1,496 @@
+package serpy
+
+import (
+	"github.com/serpy-go/serpy/protocol"
+)
+
+// A group is a run of units that were accepted one after another: the frame of the
+// native wire. While it is open, units are added; once it was picked up for writing
+// it never changes, so that what the peer confirms lies on the bounds of groups.
+type group struct {
+	slab  *slab
+	start int    // of the room for the head, in slab.buf
+	end   int    // of the body, in slab.buf
+	ref   []byte // the rest of the body, which is not in the slab; nil: none
+
+	first    uint64 // number of the first unit
+	count    int
+	firstID  uint64 // of the first message in it
+	lastID   uint64 // all messages up to it are whole when the group was read
+	messages int    // that end in it and were not dropped
+	resolved int    // of the units: those whose receipts are resolved already
+
+	sum    uint32
+	summed bool
+	closed bool
+	part   bool // a fragment that is not the last of its message
+	flags  protocol.Flags
+}
+
+// bytes is the length of the body.
+func (g *group) bytes() int { return g.end - g.start - protocol.HeadSize + len(g.ref) }
+
+// whole is the highest ID whose message is whole when unit was read.
+func (g *group) whole(unit uint64) uint64 {
+	switch {
+	case unit < g.first:
+		return g.firstID - 1
+	case unit >= g.first+uint64(g.count)-1: //nolint:gosec // a count is not negative
+		return g.lastID
+	}
+	return g.firstID + unit - g.first
+}
+
+// A sendQueue holds what was accepted until the peer has confirmed it: a ring of
+// groups, oldest first. Senders append behind, the writer takes from the middle,
+// confirmations take from the front. It is guarded by the connection's mutex.
+type sendQueue struct {
+	groups ring[group]
+	unsent int  // index of the first group that the present link has not been given
+	pinned bool // a write is using groups: none is forgotten
+
+	tail  *slab // being filled; nil: none
+	spare *slab // a small one, empty
+
+	next     uint64 // number of the next unit
+	accepted uint64 // ID of the last message that was accepted
+	appended uint64 // ID of the last message that stands in the groups
+
+	messages int  // accepted and not resolved, staged ones too
+	bytes    int  // of the groups' bodies
+	largest  int  // payload of the largest message so far, at least
+	wholes   bool // keep the fragments of a message until all of it is resolved
+}
+
+func newSendQueue(wholes bool) sendQueue { return sendQueue{next: 1, wholes: wholes} }
+
+// add appends one unit with a copy of its payload. ids says by how much the last
+// ID moves.
+func (q *sendQueue) add(u protocol.UnitFlags, flags protocol.Flags, meta, payload []byte) *group {
+	need := protocol.UnitLen(len(meta), len(payload))
+	g := q.open(need)
+	q.tail.buf = protocol.AppendUnit(q.tail.buf, u, meta, payload)
+	g.end = len(q.tail.buf)
+	g.count++
+	g.flags |= flags
+	q.next++
+	q.bytes += need
+	return g
+}
+
+// addMessage appends a whole message.
+func (q *sendQueue) addMessage(u protocol.UnitFlags, flags protocol.Flags, meta, payload []byte) {
+	q.largest = max(q.largest, len(payload))
+	g := q.add(u, flags, meta, payload)
+	q.appended++
+	g.lastID = q.appended
+	g.messages++
+}
+
+// addAlone appends a unit that has a group to itself. Its payload is not copied if
+// byRef is set.
+func (q *sendQueue) addAlone(u protocol.UnitFlags, flags protocol.Flags, meta, payload []byte, byRef bool) *group {
+	q.closeLast()
+	var g *group
+	if byRef {
+		g = q.open(protocol.UnitLen(len(meta), 0) + 3)
+		before := len(q.tail.buf)
+		q.tail.buf = protocol.AppendUnitHead(q.tail.buf, u, meta, len(payload))
+		g.end, g.ref = len(q.tail.buf), payload
+		g.count, g.flags = 1, flags
+		q.next++
+		q.bytes += g.end - before + len(payload)
+	} else {
+		g = q.add(u, flags, meta, payload)
+	}
+	g.closed = true
+	return g
+}
+
+// open gives the open group, or a new one, with room for need bytes.
+func (q *sendQueue) open(need int) *group {
+	if n := q.groups.len(); n > 0 {
+		g := q.groups.at(n - 1)
+		if !g.closed && g.bytes()+need <= protocol.GroupSize && cap(q.tail.buf)-len(q.tail.buf) >= need {
+			return g
+		}
+		g.closed = true
+	}
+	q.room(protocol.HeadSize + need)
+	start := len(q.tail.buf)
+	q.tail.buf = q.tail.buf[:start+protocol.HeadSize]
+	q.tail.groups++
+	return q.groups.push(group{
+		slab: q.tail, start: start, end: len(q.tail.buf),
+		first: q.next, firstID: q.appended + 1, lastID: q.appended,
+	})
+}
+
+// room makes tail a slab with room for n bytes.
+func (q *sendQueue) room(n int) {
+	if q.tail != nil && cap(q.tail.buf)-len(q.tail.buf) >= n {
+		return
+	}
+	old := q.tail
+	switch {
+	case q.groups.len() == 0 && n <= smallSlab:
+		if q.tail = q.spare; q.tail == nil {
+			q.tail = &slab{buf: make([]byte, 0, smallSlab)}
+		}
+		q.spare = nil
+	case n <= largeSlab:
+		q.tail = &slab{buf: slabStock.get()}
+	default:
+		q.tail = &slab{buf: make([]byte, 0, n)}
+	}
+	if old != nil && old.groups == 0 {
+		q.recycle(old)
+	}
+}
+
+func (q *sendQueue) recycle(s *slab) {
+	if cap(s.buf) == smallSlab {
+		s.buf = s.buf[:0]
+		q.spare = s
+		return
+	}
+	slabStock.put(s.buf)
+}
+
+func (q *sendQueue) closeLast() {
+	if n := q.groups.len(); n > 0 {
+		q.groups.at(n - 1).closed = true
+	}
+}
+
+// addGap appends a record of dropped messages. They count as appended.
+func (q *sendQueue) addGap(gap protocol.Gap) {
+	g := q.addAlone(protocol.UnitGap, 0, nil, protocol.AppendGap(nil, gap), false)
+	q.appended = max(q.appended, gap.Last)
+	g.firstID, g.lastID = gap.First, q.appended
+}
+
+// addEnd appends the mark behind the last message.
+func (q *sendQueue) addEnd() {
+	q.addAlone(protocol.UnitEnd, protocol.AckNow, nil, nil, false)
+}
+
+// pick gives the next group that may be written with so much credit, and closes
+// it: nil if there is none. A group that is larger than the credit is split; a
+// group that was written before costs none.
+func (q *sendQueue) pick(written uint64, units, bytes uint64) *group {
+	if q.unsent >= q.groups.len() {
+		return nil
+	}
+	g := q.groups.at(q.unsent)
+	if g.first >= written {
+		if units == 0 {
+			return nil
+		}
+		if uint64(g.count) > units || uint64(g.bytes()) > bytes { //nolint:gosec // not negative
+			if g = q.split(g, units, bytes); g == nil {
+				return nil
+			}
+		}
+	}
+	g.closed = true
+	q.unsent++
+	return g
+}
+
+// split cuts from the front of a group what the credit allows, into memory of its
+// own; the rest takes over its place, with room for a head right before it.
+func (q *sendQueue) split(g *group, units, bytes uint64) *group {
+	if g.count == 1 || g.ref != nil {
+		return nil
+	}
+	body := g.slab.buf[g.start+protocol.HeadSize : g.end]
+	rest, n := body, 0
+	for uint64(n) < units { //nolint:gosec // not negative
+		_, after, err := protocol.NextUnit(rest)
+		if err != nil || uint64(len(body)-len(after)) > bytes { //nolint:gosec // not negative
+			break
+		}
+		rest, n = after, n+1
+	}
+	if n == 0 {
+		return nil
+	}
+	cut := len(body) - len(rest)
+	own := &slab{buf: make([]byte, protocol.HeadSize, protocol.HeadSize+cut), groups: 1}
+	own.buf = append(own.buf, body[:cut]...)
+	front := *g
+	front.slab, front.start, front.end = own, 0, len(own.buf)
+	front.count, front.messages, front.resolved = n, n, min(g.resolved, n)
+	front.lastID = g.firstID + uint64(n) - 1 //nolint:gosec // not negative
+	front.summed, front.closed = false, true
+
+	g.start += cut
+	g.first += uint64(n) //nolint:gosec // not negative
+	g.firstID = front.lastID + 1
+	g.count -= n
+	g.messages -= n
+	g.resolved = 0
+	g.summed = false
+	q.groups.insert(q.unsent, front)
+	return q.groups.at(q.unsent)
+}
+
+// resolve takes a confirmed unit: what is at or below it is done with, but for
+// what a write is using. It gives the ID up to which receipts are resolved.
+func (q *sendQueue) resolve(unit, resolvedID uint64) uint64 {
+	for i := 0; i < q.groups.len(); i++ {
+		g := q.groups.at(i)
+		if g.first > unit {
+			break
+		}
+		done := g.count
+		if last := g.first + uint64(g.count) - 1; last > unit { //nolint:gosec // not negative
+			done = int(unit - g.first + 1) //nolint:gosec // less than count
+		}
+		resolvedID = max(resolvedID, g.whole(unit))
+		if done > g.resolved {
+			if done == g.count {
+				q.messages -= g.messages - min(g.resolved, g.messages)
+			} else {
+				q.messages -= done - g.resolved
+			}
+			g.resolved = done
+		}
+	}
+	q.release()
+	return resolvedID
+}
+
+// release forgets the groups at the front that are resolved and in no write's use.
+func (q *sendQueue) release() {
+	for q.groups.len() > 0 && !q.pinned {
+		g := q.groups.at(0)
+		if g.resolved < g.count || !g.closed || g.part && q.wholes && !q.wholeResolved() {
+			return
+		}
+		q.drop()
+	}
+	if q.groups.len() == 0 && q.tail != nil && q.tail.groups == 0 {
+		q.recycle(q.tail)
+		q.tail = nil
+	}
+}
+
+// wholeResolved says whether the message that begins at the front is resolved to
+// its last fragment.
+func (q *sendQueue) wholeResolved() bool {
+	for i := 0; i < q.groups.len(); i++ {
+		if g := q.groups.at(i); g.resolved < g.count || !g.part {
+			return g.resolved == g.count
+		}
+	}
+	return false
+}
+
+// drop forgets the group at the front.
+func (q *sendQueue) drop() {
+	g := q.groups.at(0)
+	q.bytes -= g.bytes()
+	g.slab.groups--
+	if g.slab.groups == 0 && g.slab != q.tail {
+		q.recycle(g.slab)
+	}
+	q.groups.pop()
+	q.unsent = max(q.unsent-1, 0)
+}
+
+// rewind makes the link begin behind the unit that the peer received, and gives
+// how many units were written before and are written again.
+func (q *sendQueue) rewind(received, written uint64) (replayed int) {
+	q.unsent = 0
+	for q.unsent < q.groups.len() && q.groups.at(q.unsent).first <= received {
+		q.unsent++
+	}
+	for i := q.unsent; i < q.groups.len() && q.groups.at(i).first < written; i++ {
+		replayed += q.groups.at(i).count
+	}
+	return replayed
+}
+
+// lost is what a session took with it.
+type lost struct {
+	messages    int    // that were written and not resolved
+	undelivered int    // of them, above the unit that the peer's application took
+	first, last uint64 // their IDs
+}
+
+// restart makes the queue ready for a new session. What was written in the old one
+// (numbers below written) is forgotten, or kept to be sent again: then it says how
+// many units come first.
+func (q *sendQueue) restart(written, taken uint64, keep bool) (l lost, redelivered int) {
+	q.pinned = false
+	q.trim()
+	n := 0
+	for n < q.groups.len() && q.groups.at(n).first < written {
+		g := q.groups.at(n)
+		q.tally(g, taken, &l)
+		redelivered += g.count
+		n++
+	}
+	// A message of which fragments were written goes with them.
+	for n > 0 && n < q.groups.len() && q.groups.at(n-1).part {
+		g := q.groups.at(n)
+		q.tally(g, taken, &l)
+		redelivered += g.count
+		n++
+	}
+	if keep {
+		q.renumber()
+		return l, redelivered
+	}
+	for range n {
+		q.messages -= q.groups.at(0).messages
+		q.drop()
+	}
+	q.renumber()
+	return l, 0
+}
+
+func (q *sendQueue) tally(g *group, taken uint64, l *lost) {
+	if g.messages == 0 {
+		return
+	}
+	l.messages += g.messages
+	if g.first > taken {
+		l.undelivered += g.messages
+	}
+	if l.first == 0 {
+		l.first = g.firstID
+	}
+	l.last = g.lastID
+}
+
+// trim cuts from the group at the front the units that are resolved.
+func (q *sendQueue) trim() {
+	if q.groups.len() == 0 {
+		return
+	}
+	g := q.groups.at(0)
+	n := g.resolved
+	if n == 0 || n >= g.count {
+		return
+	}
+	body := g.slab.buf[g.start+protocol.HeadSize : g.end]
+	rest := body
+	for range n {
+		_, rest, _ = protocol.NextUnit(rest) // our own bytes
+	}
+	cut := len(body) - len(rest)
+	g.start += cut
+	g.first += uint64(n)   //nolint:gosec // not negative
+	g.firstID += uint64(n) //nolint:gosec // not negative
+	g.count -= n
+	g.messages -= n
+	g.resolved, g.summed = 0, false
+	q.bytes -= cut
+}
+
+// renumber gives the groups the numbers of a new session.
+func (q *sendQueue) renumber() {
+	q.unsent = 0
+	for i := 0; i < q.groups.len(); i++ {
+		q.groups.at(i).resolved = 0
+	}
+	q.renumberFrom(1)
+}
+
+// renumberFrom numbers the groups behind those that were written.
+func (q *sendQueue) renumberFrom(written uint64) {
+	q.next = written
+	for i := 0; i < q.groups.len(); i++ {
+		g := q.groups.at(i)
+		if g.first < written && written > 1 {
+			continue
+		}
+		g.first = q.next
+		q.next += uint64(g.count) //nolint:gosec // not negative
+	}
+}
+
+// pushFront puts a record of lost messages before everything else.
+func (q *sendQueue) pushFront(gap protocol.Gap) {
+	g := gapGroup(gap)
+	q.bytes += g.bytes()
+	q.groups.insert(0, g)
+	q.renumber()
+}
+
+// idOf finds the message that ends with a unit; 0: none.
+func (q *sendQueue) idOf(unit uint64) uint64 {
+	for i := 0; i < q.groups.len(); i++ {
+		g := q.groups.at(i)
+		if unit < g.first+uint64(g.count) { //nolint:gosec // not negative
+			if unit < g.first || g.messages == 0 {
+				return 0
+			}
+			return g.whole(unit)
+		}
+	}
+	return 0
+}
+
+// dropLarger drops messages larger than most of which nothing was written, and
+// leaves gaps. It gives their IDs, as runs.
+func (q *sendQueue) dropLarger(written uint64, most int) (ids [][2]uint64) {
+	if q.largest <= most {
+		return nil
+	}
+	var kept ring[group]
+	for i := 0; i < q.groups.len(); i++ {
+		g := *q.groups.at(i)
+		size, end := q.messageAt(i)
+		if g.first < written || size <= most {
+			kept.push(g)
+			continue
+		}
+		id := q.groups.at(end - 1).lastID
+		ids = append(ids, [2]uint64{id, id})
+		for ; i < end; i++ {
+			old := q.groups.at(i)
+			q.bytes -= old.bytes()
+			old.slab.groups--
+		}
+		i--
+		q.messages--
+		gap := gapGroup(protocol.Gap{First: id, Last: id, Count: 1, Reason: uint8(DroppedBySender)})
+		gap.first = g.first
+		q.bytes += gap.bytes()
+		kept.push(gap)
+	}
+	if len(ids) > 0 {
+		q.groups = kept
+		q.renumberFrom(written)
+	}
+	q.largest = most
+	return ids
+}
+
+// messageAt gives the payload bytes of the large message that begins with the group
+// i, and the index behind its last group; 0 if it is a group of small ones.
+func (q *sendQueue) messageAt(i int) (size, end int) {
+	if g := q.groups.at(i); !g.part && g.count != 1 {
+		return 0, i + 1
+	}
+	for end = i; end < q.groups.len(); end++ {
+		g := q.groups.at(end)
+		size += g.bytes() - 3
+		if !g.part {
+			return size, end + 1
+		}
+	}
+	return size, end
+}
+
+// gapGroup is a group of its own that holds a record of missing messages.
+func gapGroup(gap protocol.Gap) group {
+	s := &slab{groups: 1}
+	s.buf = append(s.buf, make([]byte, protocol.HeadSize)...)
+	s.buf = protocol.AppendUnit(s.buf, protocol.UnitGap, nil, protocol.AppendGap(nil, gap))
+	return group{slab: s, end: len(s.buf), count: 1, firstID: gap.First, lastID: gap.Last, closed: true}
+}

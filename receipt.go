@@ -1,0 +1,209 @@
+package serpy
+
+import (
+	"context"
+	"slices"
+	"sort"
+)
+
+// A Receipt is how an acknowledged message fared: a value of 24 bytes that may be
+// copied, kept, or dropped unread. It resolves exactly once: confirmed, refused, or
+// given up because the session or the connection ended. The zero Receipt, and one of
+// a mode without acknowledgements, is ErrNotAcked at once. Safe from any goroutine.
+type Receipt struct {
+	c    *Connection
+	id   uint64
+	mode Mode
+}
+
+// Wait waits for the confirmation. Nil: received by the peer's process, or, where
+// the peer acknowledges when processed, processed by its application. Otherwise a
+// NackError, ErrUnconfirmed, or ctx's error: then it may still resolve.
+func (r Receipt) Wait(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return opError("wait", err)
+	}
+	if r.c == nil || !r.mode.IsAcked() {
+		return opError("wait", ErrNotAcked)
+	}
+	return opError("wait", r.wait(ctx))
+}
+
+// Poll says whether the receipt is resolved, and how; it never waits.
+func (r Receipt) Poll() (resolved bool, err error) {
+	if r.c == nil || !r.mode.IsAcked() {
+		return true, ErrNotAcked
+	}
+	if resolved, err = r.c.outcome(r.id); err != nil {
+		err = opError("receipt", err)
+	}
+	return resolved, err
+}
+
+// Done gives a channel that is closed when the receipt is resolved; Poll then says
+// how. Each call costs a channel.
+func (r Receipt) Done() <-chan struct{} {
+	ch := make(chan struct{})
+	if r.c == nil || !r.mode.IsAcked() {
+		close(ch)
+		return ch
+	}
+	if !r.c.await(r.id, confirm{id: r.id, ch: ch, once: true}) {
+		close(ch)
+	}
+	return ch
+}
+
+// A confirm is somebody who waits for an ID to be resolved.
+type confirm struct {
+	id   uint64
+	ch   chan struct{}
+	once bool // close ch rather than send on it
+}
+
+func (w *confirm) wake() {
+	if w.once {
+		close(w.ch)
+		return
+	}
+	poke(w.ch)
+}
+
+// wait waits until the message is resolved.
+func (r Receipt) wait(ctx context.Context) error {
+	if resolved, err := r.c.outcome(r.id); resolved {
+		return err
+	}
+	return r.c.waitResolved(ctx, r.id)
+}
+
+// waitResolved waits until an ID is resolved, and says how it fared.
+func (c *Connection) waitResolved(ctx context.Context, id uint64) error {
+	ch := make(chan struct{}, 1)
+	if c.await(id, confirm{id: id, ch: ch}) {
+		select {
+		case <-ch:
+		case <-ctx.Done():
+			c.mu.Lock()
+			c.confirms = slices.DeleteFunc(c.confirms, func(w confirm) bool { return w.ch == ch })
+			c.mu.Unlock()
+			if resolved, err := c.outcome(id); resolved {
+				return err
+			}
+			return ctx.Err()
+		}
+	}
+	_, err := c.outcome(id)
+	return err
+}
+
+// await registers one who waits; false: it is resolved already.
+func (c *Connection) await(id uint64, w confirm) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended || id <= c.resolved.Load() {
+		return false
+	}
+	i := len(c.confirms)
+	if i > 0 && c.confirms[i-1].id > id {
+		i = sort.Search(i, func(k int) bool { return c.confirms[k].id > id })
+	}
+	c.confirms = slices.Insert(c.confirms, i, w)
+	return true
+}
+
+// outcome says how an ID fared.
+func (c *Connection) outcome(id uint64) (resolved bool, err error) {
+	if id <= c.resolved.Load() && !c.flawed.Load() {
+		return true, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.nacks.outcome(id); err != nil && id <= c.resolved.Load() {
+		return true, err
+	}
+	if id <= c.resolved.Load() {
+		return true, nil
+	}
+	if c.ended {
+		return true, unconfirmed(c.endError())
+	}
+	return false, nil
+}
+
+// resolveTo says that all IDs up to id are resolved, and wakes who waited. c.mu is
+// held.
+func (c *Connection) resolveTo(id uint64) {
+	if id <= c.resolved.Load() {
+		return
+	}
+	c.resolved.Store(id)
+	n := 0
+	for n < len(c.confirms) && c.confirms[n].id <= id {
+		c.confirms[n].wake()
+		n++
+	}
+	c.confirms = slices.Delete(c.confirms, 0, n)
+}
+
+// A nackMemory remembers the receipts that were resolved otherwise than by an ack:
+// refused ones, and those that were lost with a session. Both are bounded; what is
+// older than the memory is unconfirmed, never confirmed.
+type nackMemory struct {
+	reasons map[uint64]string
+	order   []uint64
+	lost    []lostRange
+	horizon uint64 // nothing is known of IDs up to here
+	total   uint64
+}
+
+type lostRange struct {
+	first, last uint64
+	err         error
+}
+
+const (
+	maxNacks      = 64 << 10
+	maxLostRanges = 1024
+)
+
+func (n *nackMemory) refuse(id uint64, reason string) (news bool) {
+	if _, known := n.reasons[id]; known {
+		return false
+	}
+	if n.reasons == nil {
+		n.reasons = make(map[uint64]string)
+	}
+	n.reasons[id] = reason
+	n.order = append(n.order, id)
+	n.total++
+	if len(n.order) > maxNacks {
+		oldest := n.order[0]
+		n.order = n.order[1:]
+		delete(n.reasons, oldest)
+		n.horizon = max(n.horizon, oldest)
+	}
+	return true
+}
+
+func (n *nackMemory) lose(first, last uint64, err error) {
+	n.lost = append(n.lost, lostRange{first, last, err})
+	if len(n.lost) > maxLostRanges {
+		n.horizon = max(n.horizon, n.lost[0].last)
+		n.lost = slices.Delete(n.lost, 0, 1)
+	}
+}
+
+func (n *nackMemory) outcome(id uint64) error {
+	if reason, refused := n.reasons[id]; refused {
+		return &NackError{Reason: reason}
+	}
+	i := sort.Search(len(n.lost), func(k int) bool { return n.lost[k].last >= id })
+	if i < len(n.lost) && n.lost[i].first <= id {
+		return unconfirmed(n.lost[i].err)
+	}
+	if id <= n.horizon {
+		return ErrUnconfirmed
+	}
+	return nil
+}

@@ -1,0 +1,458 @@
+package serpy
+
+import (
+	"bytes"
+	"io"
+	"sync"
+
+	"github.com/serpy-go/serpy/internal/session"
+	"github.com/serpy-go/serpy/protocol"
+	"github.com/serpy-go/serpy/protocol/base85"
+)
+
+// An era is the time of one session, as the receive queue sees it.
+type era struct {
+	epoch       uint32
+	baseID      uint64 // of messages before the first unit
+	redelivered uint64 // units at the start that may have been processed before
+	lost        bool   // an earlier session ended: messages may be missing
+	acks        bool   // under OnProcessed: Taken frees nothing
+}
+
+// A region is a run of units that was received and not yet taken apart.
+type region struct {
+	run   []byte
+	first uint64
+	count int
+	chunk *chunk
+	era   *era
+}
+
+// freed is what the application took, to be told to the session.
+type freed struct {
+	era          *era
+	unit         uint64
+	units, bytes uint64
+	processed    [][2]uint64 // runs of units that nobody has to acknowledge: first and last
+}
+
+// A receiveQueue holds what was received until the application takes it. Regions
+// go in, messages come out; the Limit bounds both. Its mutex is a leaf.
+type receiveQueue struct {
+	mu                 sync.Mutex
+	regions            ring[region]
+	wake               chan struct{} // capacity 1: look again
+	limit              int           // MaxMessage, or FragmentSize if that is more
+	maxUnits, maxBytes uint64        // the room
+
+	now    *era   // of the unit that comes next
+	unit   uint64 // taken last
+	id     uint64 // of the message taken last
+	gap    *Gap   // before the next message
+	making making
+	ended  bool  // the peer said that no message follows
+	fault  error // the peer's units are malformed: nothing more can be taken
+
+	waiting      int    // units in regions
+	waitingBytes int    // and their bytes
+	free         freed  // not told yet
+	tellUnits    uint64 // tell when so much is freed
+	tellBytes    uint64
+	delivered    uint64
+	gaps         [gapReasons]uint64
+	lent         []loan
+	events       []MessageGap
+}
+
+// making is a message of several fragments that is not whole yet.
+type making struct {
+	on    bool
+	skip  bool // of a reply: somebody else puts it together
+	meta  protocol.Meta
+	flags protocol.UnitFlags
+	first uint64
+	data  []byte
+	bytes uint64
+}
+
+// A loan is memory that ReceiveBatch lent.
+type loan struct {
+	chunk *chunk
+	n     int
+}
+
+func (q *receiveQueue) init(maxMessage int, units, bytes uint64) {
+	q.wake = make(chan struct{}, 1)
+	q.limit = maxMessage
+	q.maxUnits, q.maxBytes = units, bytes
+	q.limit = max(maxMessage, protocol.FragmentSize)
+	q.tellUnits, q.tellBytes = max(1, min(units/8, 4096)), max(1, min(bytes/8, 256<<10))
+}
+
+// put queues regions; it gives what replies at the front free at once.
+func (q *receiveQueue) put(regions []region, replies bool) (f freed, tell bool) {
+	q.mu.Lock()
+	for _, r := range regions {
+		r.chunk.hold(r.count)
+		q.regions.push(r)
+		q.waiting += r.count
+		q.waitingBytes += len(r.run)
+	}
+	if replies {
+		q.skipReplies()
+		f, tell = q.tell(true)
+	}
+	q.mu.Unlock()
+	return f, tell
+}
+
+// size is what waits.
+func (q *receiveQueue) size() (units, bytes int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting, q.waitingBytes
+}
+
+// signal says "look again" to one who waits.
+func (q *receiveQueue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take cuts the next message. ok is false if there is none; err is io.EOF behind
+// the peer's last message.
+func (q *receiveQueue) take(m *Message) (ok bool, err error) {
+	for {
+		if q.fault != nil {
+			return false, q.fault
+		}
+		r, u, wire := q.nextUnit()
+		if r == nil {
+			switch {
+			case q.fault != nil:
+				return false, q.fault
+			case q.ended:
+				return false, io.EOF
+			}
+			return false, nil
+		}
+		chunk, e := r.chunk, r.era
+		q.popEmpty()
+		if q.unitTaken(m, &u, chunk, e, wire) {
+			return true, nil
+		}
+	}
+}
+
+// nextUnit takes a unit from the front, and says how long it was on the wire.
+func (q *receiveQueue) nextUnit() (r *region, u protocol.Unit, wire uint64) {
+	if q.regions.len() == 0 {
+		return nil, u, 0
+	}
+	r = q.regions.at(0)
+	if r.era != q.now {
+		q.enter(r.era)
+	}
+	before := len(r.run)
+	u, rest, err := protocol.NextUnit(r.run)
+	if err == nil && (r.count == 1) != (len(rest) == 0) {
+		err = protocol.Errorf("3.1", "a group has another count of units than it says")
+	}
+	if err != nil {
+		q.fault = err
+		return nil, u, 0
+	}
+	r.run = rest
+	r.count--
+	q.unit = r.first
+	r.first++
+	q.waiting--
+	wire = uint64(before - len(rest)) //nolint:gosec // not negative
+	q.waitingBytes -= before - len(rest)
+	return r, u, wire
+}
+
+func (q *receiveQueue) popEmpty() {
+	if q.regions.at(0).count == 0 {
+		q.regions.pop()
+	}
+}
+
+// enter begins the units of another session.
+func (q *receiveQueue) enter(e *era) {
+	q.now, q.id, q.making = e, e.baseID, making{}
+	q.free = freed{era: e}
+	q.ended = false
+	if e.lost {
+		q.addGap(Gap{Reason: LostWithSession})
+	}
+}
+
+// unitTaken does with a unit what has to be done; true if m is a message now.
+func (q *receiveQueue) unitTaken(m *Message, u *protocol.Unit, k *chunk, e *era, wire uint64) bool {
+	switch {
+	case u.Flags&protocol.UnitGap != 0:
+		g, err := protocol.DecodeGap(u.Payload)
+		if err != nil || g.First <= q.id && g.Reason == uint8(DroppedBySender) {
+			q.fail("4.4", "a gap record that does not fit its place")
+			return false
+		}
+		q.id = max(q.id, g.Last)
+		q.addGap(Gap{First: g.First, Last: g.Last, Count: g.Count, Reason: GapReason(g.Reason % gapReasons)})
+	case u.Flags&protocol.UnitEnd != 0:
+		q.ended = true
+	case u.Flags&(protocol.UnitMore|protocol.UnitContinued) != 0:
+		return q.fragmentTaken(m, u, k, e, wire)
+	case q.making.on:
+		q.fail("4.5", "a message begins inside another")
+		return false
+	default:
+		return q.messageTaken(m, u, k, e, wire)
+	}
+	k.release(1)
+	q.done(q.unit, q.unit, 1, wire)
+	return false
+}
+
+func (q *receiveQueue) fail(section, reason string) { q.fault = protocol.Errorf(section, "%s", reason) }
+
+// done frees what no application has to acknowledge.
+func (q *receiveQueue) done(first, last, units, wire uint64) {
+	f := &q.free
+	f.unit = last
+	f.units += units
+	f.bytes += wire
+	if !q.now.acks {
+		return
+	}
+	if n := len(f.processed); n > 0 && f.processed[n-1][1]+1 == first {
+		f.processed[n-1][1] = last
+		return
+	}
+	f.processed = append(f.processed, [2]uint64{first, last})
+}
+
+// addGap puts a gap before the next message, joined with one that is there.
+func (q *receiveQueue) addGap(g Gap) {
+	q.gaps[g.Reason] += g.Count
+	q.events = append(q.events, MessageGap{Gap: g, Total: q.gaps[0] + q.gaps[1] + q.gaps[2]})
+	if was := q.gap; was != nil && was.Count > 0 && g.Count > 0 && was.Reason == g.Reason {
+		q.gap = &Gap{First: was.First, Last: g.Last, Count: was.Count + g.Count, Reason: g.Reason}
+		return
+	}
+	q.gap = &g
+}
+
+// messageTaken makes a message of a unit that is a whole one.
+func (q *receiveQueue) messageTaken(m *Message, u *protocol.Unit, k *chunk, e *era, wire uint64) bool {
+	q.id++
+	*m = Message{Data: u.Payload, Mode: protocol.ModeOf(u.Flags), ID: q.id, chunk: k, unit: q.unit, epoch: e.epoch}
+	if u.Meta != nil {
+		meta, err := protocol.DecodeMeta(u.Meta)
+		if err == nil {
+			err = m.setMeta(&meta)
+		}
+		if err != nil {
+			q.fault = err
+			return false
+		}
+		if m.role >= protocol.Reply {
+			k.release(1)
+			q.done(q.unit, q.unit, 1, wire)
+			return false
+		}
+	}
+	if u.Flags&protocol.UnitBase85 != 0 && !q.decode85(m) {
+		return false
+	}
+	if len(m.Data) > q.limit {
+		q.fail("4.5", "a message larger than allowed")
+		return false
+	}
+	q.finish(m, e, q.unit, wire)
+	return true
+}
+
+func (q *receiveQueue) decode85(m *Message) bool {
+	data, err := base85.DecodeInPlace(m.Data)
+	if err != nil {
+		q.fault = protocol.Errorf("4.6", "a payload is not base85: %v", err)
+		return false
+	}
+	m.Data = data[:len(data):len(data)]
+	return true
+}
+
+// finish gives a message what depends on its place in the stream.
+func (q *receiveQueue) finish(m *Message, e *era, first, wire uint64) {
+	m.Gap, q.gap = q.gap, nil
+	m.Redelivered = m.unit <= e.redelivered
+	m.first, m.wire = uint32(m.unit-first), uint32(wire) //nolint:gosec // bounded by the window, of at most 2 GiB
+	if e.acks {
+		q.free.unit = m.unit // freed by Ack
+	} else {
+		q.done(first, m.unit, 1, wire)
+	}
+	q.delivered++
+}
+
+// setMeta takes what a message carries beside its payload.
+func (m *Message) setMeta(meta *protocol.Meta) (err error) {
+	m.Type, m.Tag, m.Time = meta.Type, meta.Tag, timeOf(meta.Time)
+	m.role, m.correlation = meta.Role, meta.Correlation
+	if len(meta.Header) > 0 {
+		m.Header, err = protocol.DecodeHeader(meta.Header)
+	}
+	return err
+}
+
+// fragmentTaken adds a fragment to the message in the making. Its memory grows
+// with what came, never by the length that the peer announced.
+func (q *receiveQueue) fragmentTaken(m *Message, u *protocol.Unit, k *chunk, e *era, wire uint64) bool {
+	w := &q.making
+	defer k.release(1)
+	if first := u.Flags&protocol.UnitContinued == 0; first == w.on {
+		q.fail("4.5", "a fragment without its message")
+		return false
+	} else if first {
+		meta, err := protocol.DecodeMeta(u.Meta)
+		if err != nil {
+			q.fault = err
+			return false
+		}
+		meta.Header = bytes.Clone(meta.Header) // the chunk may serve again before the message is whole
+		*w = making{on: true, meta: meta, flags: u.Flags, first: q.unit, skip: meta.Role >= protocol.Reply}
+		if most := base85.EncodedLen(q.limit); meta.Size <= 0 || meta.Size > most {
+			q.fail("4.5", "a message larger than allowed, or of no size")
+			return false
+		}
+	}
+	if len(w.data)+len(u.Payload) > w.meta.Size {
+		q.fail("4.5", "fragments longer than their message")
+		return false
+	}
+	last := u.Flags&protocol.UnitMore == 0
+	if w.skip {
+		q.done(q.unit, q.unit, 1, wire)
+		if last {
+			q.id++
+			*w = making{}
+		}
+		return false
+	}
+	w.data = appendGrowing(w.data, u.Payload, w.meta.Size)
+	w.bytes += wire
+	if !last {
+		q.free.unit = q.unit
+		q.free.units++ // it has no need of a place among the messages any more
+		return false
+	}
+	return q.wholeTaken(m, e)
+}
+
+// appendGrowing appends, and lets the memory at most double, up to exactly size.
+func appendGrowing(data, more []byte, size int) []byte {
+	if need := len(data) + len(more); need > cap(data) {
+		grown := make([]byte, len(data), min(size, max(2*need, 256<<10)))
+		copy(grown, data)
+		data = grown
+	}
+	return append(data, more...)
+}
+
+// wholeTaken makes a message of all its fragments.
+func (q *receiveQueue) wholeTaken(m *Message, e *era) bool {
+	w := q.making
+	q.making = making{}
+	if len(w.data) != w.meta.Size {
+		q.fail("4.5", "fragments shorter than their message")
+		return false
+	}
+	q.id++
+	*m = Message{Data: w.data[:len(w.data):len(w.data)], Mode: protocol.ModeOf(w.flags), ID: q.id, unit: q.unit, epoch: e.epoch}
+	if err := m.setMeta(&w.meta); err != nil {
+		q.fault = err
+		return false
+	}
+	if w.flags&protocol.UnitBase85 != 0 && !q.decode85(m) {
+		return false
+	}
+	if len(m.Data) > q.limit {
+		q.fail("4.5", "a message larger than allowed")
+		return false
+	}
+	q.finish(m, e, w.first, w.bytes)
+	return true
+}
+
+// skipReplies takes replies from the front, which somebody else waits for, so that
+// they need no room.
+func (q *receiveQueue) skipReplies() {
+	for q.regions.len() > 0 && q.fault == nil {
+		r := q.regions.at(0)
+		u, _, err := protocol.NextUnit(r.run)
+		if err != nil || !q.isReply(&u) {
+			return
+		}
+		var m Message
+		r, u, wire := q.nextUnit()
+		if r == nil {
+			return
+		}
+		k, e := r.chunk, r.era
+		q.popEmpty()
+		q.unitTaken(&m, &u, k, e, wire)
+	}
+}
+
+func (q *receiveQueue) isReply(u *protocol.Unit) bool {
+	if u.Flags&protocol.UnitContinued != 0 {
+		return q.making.skip
+	}
+	if u.Meta == nil {
+		return false
+	}
+	meta, err := protocol.DecodeMeta(u.Meta)
+	return err == nil && meta.Role >= protocol.Reply
+}
+
+// tell gives what was freed and not told, if it is enough to be worth it or if
+// nothing waits any more.
+func (q *receiveQueue) tell(now bool) (f freed, ok bool) {
+	f = q.free
+	if f.era == nil || f.unit == 0 {
+		return f, false
+	}
+	if !now && q.regions.len() > 0 && f.units < q.tellUnits && f.bytes < q.tellBytes {
+		return f, false
+	}
+	q.free = freed{era: f.era}
+	return f, true
+}
+
+// giveBack returns what ReceiveBatch lent.
+func (q *receiveQueue) giveBack() {
+	for i, l := range q.lent {
+		l.chunk.release(l.n)
+		q.lent[i].chunk = nil
+	}
+	q.lent = q.lent[:0]
+}
+
+func (q *receiveQueue) lend(k *chunk) {
+	if k == nil {
+		return
+	}
+	if n := len(q.lent); n > 0 && q.lent[n-1].chunk == k {
+		q.lent[n-1].n++
+		return
+	}
+	q.lent = append(q.lent, loan{k, 1})
+}
+
+// window is the room that a receive queue of these bounds announces.
+func window(o *Options) (units, bytes uint64) {
+	return uint64(o.ReceiveQueue.Messages), session.Window(o.ReceiveQueue.Bytes, o.MaxMessage) //nolint:gosec // checked
+}

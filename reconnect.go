@@ -1,0 +1,316 @@
+package serpy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/serpy-go/serpy/protocol"
+	"github.com/serpy-go/serpy/transport"
+)
+
+// Dial connects to a server: "tcp://host:port" or plain "host:port",
+// "tls://host:port", "unix:///path". ctx bounds this call only, not the
+// connection. The first failure is returned, unless Options.Reconnect.FirstDial
+// says otherwise; after that, lost links are made anew with backoff, until Close.
+func Dial(ctx context.Context, address string, o *Options) (*Connection, error) {
+	opt, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if len(opt.Wires) != 1 {
+		return nil, &OptionError{"Wires", len(opt.Wires), "a dialler speaks exactly one"}
+	}
+	if opt.Dial == nil {
+		a, err := transport.Parse(address)
+		if err != nil {
+			return nil, opError("dial", err)
+		}
+		if opt.TLS != nil && a.Scheme() != transport.TLS {
+			return nil, &OptionError{"TLS", address, "the address is not a tls:// one: nothing would be encrypted"}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, opError("dial", err)
+	}
+	c := newConnection(opt, nil, address, opt.Wires[0])
+	c.newSession(newID(), newID(), 0)
+	first := make(chan error, 1)
+	go c.run(first)
+	if opt.Reconnect.FirstDial == InBackground {
+		return c, nil
+	}
+	select {
+	case err = <-first:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		c.abandon(err)
+		return nil, opError("dial", err)
+	}
+	return c, nil
+}
+
+// abandon ends a connection that nobody has seen, and waits for it.
+func (c *Connection) abandon(err error) {
+	c.mu.Lock()
+	c.closing, c.sendClosed, c.reconnect = true, true, false
+	l := c.link
+	c.mu.Unlock()
+	c.stop()
+	if l != nil {
+		l.fail(err)
+	}
+	<-c.done
+}
+
+// A redialler says how long to wait before each attempt. The delays are drawn
+// evenly between nothing and a bound that doubles ("full jitter": diallers that lost
+// their server together do not come back together).
+type redialler struct {
+	opt      *Reconnect
+	delays   *backoff.ExponentialBackOff
+	attempts int       // in a row
+	since    time.Time // the last link ended, or the first attempt began
+}
+
+func newRedialler(o *Reconnect) *redialler {
+	r := &redialler{opt: o, since: time.Now()}
+	r.delays = backoff.NewExponentialBackOff(
+		// Drawn from (0, 2 × interval): the bound is twice the interval.
+		backoff.WithInitialInterval(o.Min/2), backoff.WithMaxInterval(o.Max/2),
+		backoff.WithMultiplier(2), backoff.WithRandomizationFactor(1), backoff.WithMaxElapsedTime(0))
+	return r
+}
+
+// linked says that a link lived, and whether it proved stable.
+func (r *redialler) linked(lived time.Duration, progress bool) {
+	r.since = time.Now()
+	r.attempts = 0
+	if lived >= r.opt.StableAfter || progress {
+		r.delays.Reset()
+	}
+}
+
+// next is the delay before the next attempt; ok is false if there is none.
+func (r *redialler) next() (delay time.Duration, ok bool) {
+	r.attempts++
+	if r.attempts > r.opt.MaxAttempts {
+		return 0, false
+	}
+	delay = r.delays.NextBackOff()
+	if r.opt.GiveUpAfter < off && time.Since(r.since)+delay > r.opt.GiveUpAfter {
+		return 0, false
+	}
+	return delay, true
+}
+
+// run is the goroutine of a dialled connection: it dials, reads the link, and dials
+// again, until the end. It closes done last.
+func (c *Connection) run(first chan<- error) {
+	r := newRedialler(&c.opt.Reconnect)
+	for attempt := 1; ; attempt++ {
+		err := c.runLink(r, first, attempt)
+		if c.mustEnd(err) {
+			c.finishDialled(err, first)
+			return
+		}
+		if attempt == 1 && first != nil && c.opt.Reconnect.FirstDial == FailFast && c.neverUp() {
+			c.finishDialled(err, first)
+			return
+		}
+		if !c.pause(r, err) {
+			c.finishDialled(err, first)
+			return
+		}
+	}
+}
+
+// runLink makes a link and reads it to its end.
+func (c *Connection) runLink(r *redialler, first chan<- error, attempt int) error {
+	l, err := c.connect(r.attempts + 1)
+	if err != nil {
+		return c.sessionGone(err)
+	}
+	if attempt == 1 || c.statsLinks() == 1 {
+		select {
+		case first <- nil:
+		default:
+		}
+	}
+	up := time.Now()
+	err = l.ended(l.read())
+	broken := c.detachLink(l, err)
+	c.mu.Lock()
+	progress := c.stats.progress
+	c.stats.progress = false
+	c.mu.Unlock()
+	r.linked(time.Since(up), progress)
+	if broken || !c.caps.Resume || errors.Is(err, errGoingAway) {
+		return c.loseSession(err)
+	}
+	return err
+}
+
+// connect dials and shakes hands.
+func (c *Connection) connect(attempt int) (*link, error) {
+	ctx, cancel := c.stopped, context.CancelFunc(func() {})
+	if c.opt.DialTimeout < off {
+		ctx, cancel = context.WithTimeout(ctx, c.opt.DialTimeout)
+	}
+	defer cancel()
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return nil, &LinkError{Op: "dial", Addr: c.address, Attempt: attempt, Err: err}
+	}
+	l := newLink(c.codec, c.opt.MaxMessage, conn)
+	l.c = c
+	l.peer = peerOf(conn, c.address, c.codec.Name())
+	if c.caps.Resume {
+		err = l.greet(c.stopped)
+	} else {
+		l.hello = protocol.Hello{MaxMessage: 1 << 62}
+	}
+	if err == nil {
+		err = c.attachLink(l)
+	}
+	if err != nil {
+		_ = conn.Close()
+		l.in.close()
+		var le *LinkError
+		if errors.As(err, &le) {
+			le.Attempt = attempt
+		}
+		return nil, err
+	}
+	return l, nil
+}
+
+func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
+	if c.opt.Dial != nil {
+		return c.opt.Dial(ctx, c.address)
+	}
+	a, err := transport.Parse(c.address)
+	if err != nil {
+		return nil, err
+	}
+	return transport.Dial(ctx, a, c.opt.TLS, c.opt.Transport)
+}
+
+// peerOf is what is known of a peer by its conn alone.
+func peerOf(conn net.Conn, address, wire string) Peer {
+	p := Peer{Address: address, Wire: wire, Local: conn.LocalAddr(), Remote: conn.RemoteAddr()}
+	if t, ok := conn.(*tls.Conn); ok {
+		state := t.ConnectionState()
+		p.TLS = &state
+	}
+	return p
+}
+
+// sessionGone sees whether a failed handshake says that the session is no more.
+func (c *Connection) sessionGone(err error) error {
+	var end *sessionEnd
+	switch {
+	case errors.As(err, &end):
+		return c.sessionEnded(end, err)
+	case errors.Is(err, errUnknownSession):
+		return c.loseSession(err)
+	case isProtocolError(err):
+		c.mu.Lock()
+		lost := c.ident.seen != protocol.ID{} && c.sess.LinkDown(true)
+		c.mu.Unlock()
+		if lost {
+			return c.loseSession(err)
+		}
+	}
+	return err
+}
+
+// mustEnd says whether nothing is to be tried after err.
+func (c *Connection) mustEnd(err error) bool {
+	var refused *RefusedError
+	var closed *CloseError
+	if errors.Is(err, errPeerClosed) || errors.As(err, &refused) && refused.Final || errors.As(err, &closed) || c.stopped.Err() != nil {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing && !c.lastTry {
+		c.lastTry = true // a link that is down: one more attempt, to say Close
+		return c.sess == nil || c.stats.links == 0 || c.closeNow
+	}
+	return c.closing || !c.reconnect && c.stats.links > 0
+}
+
+// pause waits before the next attempt; false: there is none.
+func (c *Connection) pause(r *redialler, err error) bool {
+	delay, ok := r.next()
+	if !ok {
+		return false
+	}
+	c.mu.Lock()
+	if c.lastTry {
+		delay = 0
+	}
+	c.mu.Unlock()
+	c.say(Reconnecting{Attempt: r.attempts, Delay: delay, Err: err})
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.redial:
+	case <-c.stopped.Done():
+		return false
+	}
+	return true
+}
+
+// finishDialled ends the connection.
+func (c *Connection) finishDialled(err error, first chan<- error) {
+	c.mu.Lock()
+	closing, failure := c.closing, c.failure
+	c.mu.Unlock()
+	var closed *CloseError
+	switch {
+	case errors.As(err, &closed) && closed.Remote:
+		c.finish(endOf(closed), closed)
+	case failure != nil:
+		c.finish(failure, failure)
+	case closing:
+		c.finish(nil, ErrClosed)
+	default:
+		c.finish(err, err)
+	}
+	if first != nil {
+		select {
+		case first <- err:
+		default:
+		}
+	}
+}
+
+// endOf is what Err says after a Close of the peer's: nil if it was a normal one.
+func endOf(e *CloseError) error {
+	if protocol.Code(e.Code) == protocol.CodeNormal {
+		return nil
+	}
+	return e
+}
+
+func (c *Connection) neverUp() bool { return c.statsLinks() == 0 }
+
+func (c *Connection) statsLinks() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stats.links
+}
+
+func isProtocolError(err error) bool {
+	var p *ProtocolError
+	return errors.As(err, &p)
+}

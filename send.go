@@ -1,0 +1,303 @@
+package serpy
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/serpy-go/serpy/protocol"
+)
+
+// Send queues data as a plain message. Nil says that it is accepted: it is kept
+// until the peer has it, across lost links. It waits for room, until ctx ends;
+// then the message was never accepted. data is copied and may be used again at
+// once; at most MaxMessage bytes.
+func (c *Connection) Send(ctx context.Context, data []byte) error {
+	if err := ctx.Err(); err != nil {
+		return opError("send", err)
+	}
+	if c.sendSmall(data, 0) != 0 {
+		return nil
+	}
+	_, err := c.send(ctx, &Message{Data: bytes.Clone(data), NoCopy: true}, true, "send")
+	return err
+}
+
+// SendAcked sends data as an acknowledged message and waits until it is confirmed:
+// received by the peer's process, or processed by its application, as the peer's
+// AckWhen says. If ctx ends before the message is accepted, it was never sent.
+// Afterwards the error is ErrUnconfirmed as well as that of ctx: the message stays
+// queued, and sending it again may double it. A refusal is a NackError.
+func (c *Connection) SendAcked(ctx context.Context, data []byte) error {
+	if err := ctx.Err(); err != nil {
+		return opError("send", err)
+	}
+	r := Receipt{c: c, id: c.sendSmall(data, protocol.UnitAcked)}
+	if r.id == 0 {
+		var err error
+		if r, err = c.send(ctx, &Message{Data: bytes.Clone(data), NoCopy: true, Mode: Acked}, true, "send"); err != nil {
+			return err
+		}
+	}
+	err := r.wait(ctx)
+	if err != nil && ctx.Err() != nil && err == ctx.Err() { //nolint:errorlint // as wait returned it
+		err = unconfirmed(err)
+	}
+	return opError("send acked", err)
+}
+
+// SendMessage queues m and gives its receipt. It waits for room, until ctx ends;
+// not for the peer. ID, Gap and Redelivered are ignored, so that a received message
+// may be sent on.
+func (c *Connection) SendMessage(ctx context.Context, m Message) (Receipt, error) {
+	m.role, m.correlation = protocol.Ordinary, 0
+	return c.send(ctx, &m, true, "send")
+}
+
+// TrySend is SendMessage that never waits: without room it is ErrQueueFull.
+func (c *Connection) TrySend(m Message) (Receipt, error) {
+	m.role, m.correlation = protocol.Ordinary, 0
+	return c.send(context.Background(), &m, false, "send")
+}
+
+// SendBatch queues all of ms, under one lock where they are small, and gives the
+// receipt of the last: it stands for all of the same connection before it. It waits
+// for room; the error says what kept the first message that was not accepted.
+func (c *Connection) SendBatch(ctx context.Context, ms []Message) (Receipt, error) {
+	var r Receipt
+	for len(ms) > 0 {
+		if err := ctx.Err(); err != nil {
+			return r, opError("send", err)
+		}
+		n, last := c.sendBatchSmall(ms)
+		if n > 0 {
+			r, ms = last, ms[n:]
+			continue
+		}
+		var err error
+		if r, err = c.SendMessage(ctx, ms[0]); err != nil {
+			return r, err
+		}
+		ms = ms[1:]
+	}
+	return r, nil
+}
+
+// sendBatchSmall accepts as many of ms from the front as the fast way takes.
+func (c *Connection) sendBatchSmall(ms []Message) (n int, r Receipt) {
+	c.mu.Lock()
+	acked := false
+	for n < len(ms) {
+		m := &ms[n]
+		if m.Mode > Acked || m.Type != Bytes || m.Tag != 0 || !m.Time.IsZero() || len(m.Header) > 0 || !c.fits(len(m.Data)) {
+			break
+		}
+		acked = m.Mode == Acked
+		c.accept(m.Data, m.Mode.Flags())
+		n++
+	}
+	if n > 0 {
+		r = Receipt{c: c, id: c.q.accepted, mode: modeOf(acked)}
+		c.kick()
+	}
+	c.mu.Unlock()
+	return n, r
+}
+
+func modeOf(acked bool) Mode {
+	if acked {
+		return Acked
+	}
+	return Plain
+}
+
+// sendSmall is the way of nearly all messages: no metadata, one unit, room at hand.
+// It gives the ID, or 0 if the message has to go the long way.
+func (c *Connection) sendSmall(data []byte, u protocol.UnitFlags) (id uint64) {
+	c.mu.Lock()
+	if c.fits(len(data)) {
+		c.accept(data, u)
+		id = c.q.accepted
+		c.kick()
+	}
+	c.mu.Unlock()
+	return id
+}
+
+// fits says whether a message of n bytes may be accepted at once, by copying it
+// behind the last. c.mu is held.
+func (c *Connection) fits(n int) bool {
+	b := &c.opt.SendQueue
+	return n <= protocol.FragmentSize && c.caps.CleanBinary && c.caps.MaxPayload == 0 && !b.Policy.drops() &&
+		!c.sendClosed && !c.ended && len(c.rooms) == 0 &&
+		c.q.messages < b.Messages && c.q.bytes+n+8 <= b.Bytes && c.stage.list.len() == 0 && n <= c.most()
+}
+
+// most is the largest message that both sides take. c.mu is held.
+func (c *Connection) most() int {
+	if c.link != nil && c.link.most < c.opt.MaxMessage {
+		return c.link.most
+	}
+	return c.opt.MaxMessage
+}
+
+func (c *Connection) accept(data []byte, u protocol.UnitFlags) {
+	var flags protocol.Flags
+	if u&protocol.UnitAcked != 0 {
+		flags = protocol.AckNow
+	}
+	c.q.addMessage(u, flags, nil, data)
+	c.q.accepted++
+	c.q.messages++
+}
+
+// send is the long way of every message.
+func (c *Connection) send(ctx context.Context, m *Message, wait bool, op string) (Receipt, error) {
+	if err := ctx.Err(); err != nil {
+		return Receipt{}, opError(op, err)
+	}
+	w, err := c.prepare(m)
+	if err != nil {
+		return Receipt{}, opError(op, err)
+	}
+	id, err := c.admit(ctx, &w, wait)
+	if err != nil {
+		return Receipt{}, opError(op, err)
+	}
+	return Receipt{c: c, id: id, mode: w.meta.Mode}, nil
+}
+
+// prepare checks and encodes a message.
+func (c *Connection) prepare(m *Message) (w wireMessage, err error) {
+	if !m.Mode.Valid() {
+		return w, &OptionError{"Message.Mode", m.Mode, "not one of the four modes"}
+	}
+	if !c.caps.CleanBinary && !m.Mode.IsBase85() && c.codec.Check(&protocol.Meta{Mode: m.Mode, Type: m.Type}, m.Data) != nil {
+		m.Mode += Base85
+	}
+	if m.Mode.IsAcked() && c.caps.Acks == protocol.NoAcks {
+		return w, ErrUnsupported
+	}
+	if err := w.encode(m); err != nil {
+		return w, err
+	}
+	if err := c.codec.Check(&w.meta, w.payload); err != nil {
+		return w, err
+	}
+	c.mu.Lock()
+	most, drops, bytesBound := c.most(), c.opt.SendQueue.Policy.drops(), c.opt.SendQueue.Bytes
+	c.mu.Unlock()
+	if len(m.Data) > most || len(m.Data) > bytesBound {
+		return w, ErrTooLarge
+	}
+	if drops && !w.owned {
+		w.payload, w.owned = bytes.Clone(w.payload), true
+	}
+	return w, nil
+}
+
+// admit accepts a message, when there is room and it is its turn.
+func (c *Connection) admit(ctx context.Context, w *wireMessage, wait bool) (id uint64, err error) {
+	var turn chan struct{}
+	c.mu.Lock()
+	for {
+		if err := c.sendError(); err != nil {
+			c.leave(turn)
+			c.mu.Unlock()
+			return 0, err
+		}
+		if id, ok := c.tryAdmit(w, turn); ok {
+			c.leave(turn)
+			c.kick()
+			c.mu.Unlock()
+			return id, nil
+		}
+		if !wait || c.opt.SendQueue.Policy == Fail {
+			c.leave(turn)
+			c.mu.Unlock()
+			return 0, ErrQueueFull
+		}
+		if turn == nil {
+			turn = make(chan struct{}, 1)
+			c.rooms = append(c.rooms, turn)
+			c.slowPeer()
+		}
+		c.mu.Unlock()
+		select {
+		case <-turn:
+		case <-ctx.Done():
+			c.mu.Lock()
+			c.leave(turn)
+			c.mu.Unlock()
+			return 0, ctx.Err()
+		}
+		c.mu.Lock()
+	}
+}
+
+// sendError says why nothing can be accepted. c.mu is held.
+func (c *Connection) sendError() error {
+	switch {
+	case c.ended:
+		return c.endError()
+	case c.sendClosed:
+		return ErrClosed
+	}
+	return nil
+}
+
+// tryAdmit accepts a message if there is room and nobody waits before it. c.mu is
+// held.
+func (c *Connection) tryAdmit(w *wireMessage, turn chan struct{}) (id uint64, ok bool) {
+	b := &c.opt.SendQueue
+	if len(c.rooms) > 0 && c.rooms[0] != turn && (!b.Policy.drops() || w.acked()) {
+		return 0, false
+	}
+	if b.Policy.drops() {
+		id, dropped, ok := c.offer(w)
+		c.stats.dropped[DroppedBySender] += uint64(dropped) //nolint:gosec // not negative
+		return id, ok
+	}
+	size := w.size()
+	if c.q.messages >= b.Messages || c.q.messages > 0 && c.q.bytes+size > max(b.Bytes, size) {
+		return 0, false
+	}
+	c.q.accepted++
+	c.q.messages++
+	if c.stage.list.len() > 0 {
+		c.stage.push(c.q.accepted, *w)
+	} else {
+		w.appendTo(&c.q)
+	}
+	return c.q.accepted, true
+}
+
+// leave gives up a place in the line of those who wait for room, and lets the next
+// one look. c.mu is held.
+func (c *Connection) leave(turn chan struct{}) {
+	if turn == nil {
+		return
+	}
+	if i := slices.Index(c.rooms, turn); i >= 0 {
+		c.rooms = slices.Delete(c.rooms, i, i+1)
+	}
+	c.wakeRooms()
+}
+
+// wakeRooms lets the first of those who wait for room look again. c.mu is held.
+func (c *Connection) wakeRooms() {
+	if len(c.rooms) > 0 {
+		poke(c.rooms[0])
+	}
+}
+
+// slowPeer raises the event once, until the queue was half empty. c.mu is held.
+func (c *Connection) slowPeer() {
+	if c.slowSaid {
+		return
+	}
+	c.slowSaid = true
+	var e SlowPeer
+	e.Queue.Messages, e.Queue.Bytes = c.q.messages, c.q.bytes+c.stage.bytes
+	c.note(e)
+}

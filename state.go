@@ -1,0 +1,198 @@
+package serpy
+
+import (
+	"time"
+
+	"github.com/serpy-go/serpy/internal/session"
+	"github.com/serpy-go/serpy/protocol"
+)
+
+// attachLink makes l the link of the connection: what the peer's Hello says is
+// taken over, and what it lacks is written again.
+func (c *Connection) attachLink(l *link) error {
+	now := time.Now()
+	c.mu.Lock()
+	if c.ended || l.dead {
+		c.mu.Unlock()
+		return &LinkError{Op: "handshake", Addr: l.peer.Address, Err: ErrClosed}
+	}
+	written := c.sess.Next()
+	if err := c.sess.LinkUp(now, &l.hello); err != nil {
+		c.mu.Unlock()
+		return l.protocolError(err)
+	}
+	c.era.baseID, c.era.redelivered = l.hello.BaseID, l.hello.Redelivered
+	c.confirmed()
+	replayed := c.q.rewind(l.hello.Lane(session.Lane).Received, written)
+	l.era, l.most = c.era, c.opt.MaxMessage
+	if most := l.hello.MaxMessage; most != 0 && most < uint64(l.most) { //nolint:gosec // not negative
+		l.most = int(most) //nolint:gosec // less than our own
+	}
+	resumed := c.stats.links > 0 && l.hello.Resumed
+	if c.server != nil {
+		resumed = c.stats.links > 0
+	}
+	c.link, c.peer, c.state = l, l.peer, Up
+	c.stats.links++
+	close(c.linkUp)
+	l.ackNow = c.sess.AckDue(now, false)
+	c.dropUnsendable(l.most)
+	c.arm(now)
+	c.kick()
+	c.mu.Unlock()
+	c.say(Connected{At: now, Resumed: resumed, Replayed: replayed, Peer: l.peer})
+	return nil
+}
+
+// detachLink says that the link is gone, and whether the session has to end for it.
+func (c *Connection) detachLink(l *link, err error) (end bool) {
+	c.mu.Lock()
+	l.unpin()
+	broken := isProtocolError(err)
+	end = c.sess.LinkDown(broken)
+	if c.link == l {
+		c.link = nil
+		c.state = Down
+		c.linkUp = make(chan struct{})
+	}
+	c.mu.Unlock()
+	if broken {
+		c.log.Warn("serpy: the peer broke the protocol", "peer", l.peer.Address, "err", err)
+	}
+	c.say(Disconnected{At: time.Now(), Err: err})
+	return end
+}
+
+// confirmed takes over what the session knows to be confirmed. c.mu is held.
+func (c *Connection) confirmed() {
+	before := c.q.messages
+	id := c.q.resolve(c.sess.Resolved(), c.resolved.Load())
+	c.resolveTo(id)
+	if c.q.messages == before {
+		return
+	}
+	c.stats.progress = true
+	if c.slowSaid && 2*c.q.messages <= c.opt.SendQueue.Messages && 2*c.q.bytes <= c.opt.SendQueue.Bytes {
+		c.slowSaid = false
+	}
+	c.wakeRooms()
+}
+
+// refused records a nack. c.mu is held.
+func (c *Connection) refused(n protocol.Nack) {
+	id := c.q.idOf(n.Unit)
+	if id == 0 || !c.nacks.refuse(id, n.Reason) {
+		return
+	}
+	c.flawed.Store(true)
+	c.note(Nacked{ID: id, Reason: n.Reason, Total: c.nacks.total})
+}
+
+// dropUnsendable drops from the queue what the peer does not take any more: its
+// MaxMessage is smaller than before. c.mu is held.
+func (c *Connection) dropUnsendable(most int) {
+	for _, r := range c.q.dropLarger(c.sess.Next(), most) {
+		c.nacks.lose(r[0], r[1], ErrTooLarge)
+		c.flawed.Store(true)
+		c.stats.dropped[DroppedBySender] += r[1] - r[0] + 1
+		c.log.Warn("serpy: dropped a queued message: the peer takes no messages of its size any more", "id", r[0])
+	}
+}
+
+// taken tells the session what the application took.
+func (c *Connection) taken(f *freed) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f.era != c.era {
+		return // of an earlier session
+	}
+	c.sess.Taken(f.unit, f.units, f.bytes)
+	for _, p := range f.processed {
+		c.sess.Processed(p[0], p[1], 0, 0, nil)
+	}
+	c.ackIfDue()
+}
+
+// ackIfDue starts an acknowledgement that should not wait for data. c.mu is held.
+func (c *Connection) ackIfDue() {
+	if l := c.link; l != nil && c.sess.AckDue(time.Time{}, false) {
+		l.ackNow = true
+		c.kick()
+	}
+}
+
+// processed says that the application is done with a message.
+func (c *Connection) processed(m *Message, reason string, refused bool) {
+	if c.opt.AckWhen != OnProcessed {
+		return
+	}
+	var nack *protocol.Nack
+	if refused {
+		nack = &protocol.Nack{Unit: m.unit, Reason: protocol.Clip(reason)}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.era == nil || c.era.epoch != m.epoch {
+		return
+	}
+	if c.sess.Processed(m.unit-uint64(m.first), m.unit, 1, uint64(m.wire), nack) {
+		c.ackIfDue()
+		c.kick()
+	}
+}
+
+// arm sets the timer for what the session has to do next. c.mu is held.
+func (c *Connection) arm(now time.Time) {
+	t, ok := c.sess.Deadline()
+	if !ok || !c.timerAt.IsZero() && !t.Before(c.timerAt) {
+		return
+	}
+	wait := max(t.Sub(now), session.AckDelay)
+	c.timerAt = now.Add(wait)
+	if c.timer == nil {
+		c.timer = time.AfterFunc(wait, c.tick)
+		return
+	}
+	c.timer.Reset(wait)
+}
+
+// tick is the timer.
+func (c *Connection) tick() {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timerAt = time.Time{}
+	if c.ended || c.link == nil {
+		return
+	}
+	c.sess.HandleTimeout(now)
+	if c.sess.AckDue(now, false) {
+		c.link.ackNow = true
+	}
+	c.kick()
+	c.arm(now)
+}
+
+// checkSlowReader raises SlowReader when the queue is as full as the Limit allows,
+// once until it was half empty.
+func (c *Connection) checkSlowReader() {
+	units, bytes := c.rq.maxUnits, c.rq.maxBytes
+	waiting, waitingBytes := c.rq.size()
+	full := uint64(waiting) >= units || uint64(waitingBytes)+protocol.MaxBody >= bytes //nolint:gosec // not negative
+	half := uint64(waiting) <= units/2 && uint64(waitingBytes) <= bytes/2              //nolint:gosec // not negative
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	unacked := 0
+	if c.opt.AckWhen == OnProcessed {
+		unacked = int(c.sess.Unprocessed()) //nolint:gosec // bounded by the window
+		full = full || uint64(unacked) >= units
+		half = half && uint64(unacked) <= units/2
+	}
+	switch {
+	case full && !c.stats.slowReader:
+		c.stats.slowReader = true
+		c.note(SlowReader{Waiting: waiting, Unacked: unacked, Oldest: time.Since(c.stats.slowSince)})
+	case half:
+		c.stats.slowReader, c.stats.slowSince = false, time.Now()
+	}
+}

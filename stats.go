@@ -1,0 +1,50 @@
+package serpy
+
+import "time"
+
+// Stats are a connection's counts: totals since its birth, and what waits now.
+type Stats struct {
+	SendQueue    struct{ Messages, Bytes int } // accepted and not confirmed
+	ReceiveQueue struct{ Messages, Bytes int } // received and not taken; fragments count as messages
+	Sent         uint64                        // messages accepted
+	Confirmed    uint64                        // of them, receipts that are resolved in whatever way
+	Received     uint64                        // units received, in the present session
+	Delivered    uint64                        // messages taken by the application
+	Unacked      uint64                        // units that the application has to acknowledge
+	Redelivered  uint64                        // units sent again in another session
+	Dropped      [gapReasons]uint64            // messages, by GapReason: by our queue, or found missing
+	Links        int                           // links that were up
+}
+
+// counters are the part of Stats that nothing else knows. Guarded by c.mu.
+type counters struct {
+	links       int
+	received    uint64
+	lost        uint64
+	redelivered uint64
+	dropped     [gapReasons]uint64
+	progress    bool // something was confirmed on this link
+	slowReader  bool
+	slowSince   time.Time
+}
+
+// Stats gives the counts as they are now.
+func (c *Connection) Stats() Stats {
+	var s Stats
+	c.rq.mu.Lock()
+	s.ReceiveQueue.Messages, s.ReceiveQueue.Bytes = c.rq.waiting, c.rq.waitingBytes
+	s.Delivered, s.Dropped = c.rq.delivered, c.rq.gaps
+	c.rq.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.SendQueue.Messages, s.SendQueue.Bytes = c.q.messages, c.q.bytes+c.stage.bytes
+	s.Sent, s.Confirmed = c.q.accepted, c.resolved.Load()
+	s.Received, s.Redelivered, s.Links = c.stats.received, c.stats.redelivered, c.stats.links
+	if c.opt.AckWhen == OnProcessed {
+		s.Unacked = c.sess.Unprocessed()
+	}
+	for i, n := range c.stats.dropped {
+		s.Dropped[i] += n
+	}
+	return s
+}

@@ -1,0 +1,205 @@
+package serpy
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/serpy-go/serpy/protocol"
+)
+
+// Receive waits for the next message. Its errors are that of ctx, or the end of the
+// connection, behind the last message that was received: io.EOF where the peer said
+// that no more come.
+func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
+	if err := ctx.Err(); err != nil {
+		return m, opError("receive", err)
+	}
+	for {
+		ok, err := c.take(&m)
+		if ok || err != nil {
+			return m, opError("receive", err)
+		}
+		select {
+		case <-c.rq.wake:
+		case <-c.done:
+			if ok, err := c.take(&m); ok || err != nil {
+				return m, opError("receive", err)
+			}
+		case <-ctx.Done():
+			return m, opError("receive", ctx.Err())
+		}
+	}
+}
+
+// TryReceive gives the next message if there is one; it never waits.
+func (c *Connection) TryReceive() (m Message, ok bool) {
+	ok, _ = c.take(&m)
+	return m, ok
+}
+
+// take takes the next message. Without one it says how the stream ended, if it did.
+func (c *Connection) take(m *Message) (ok bool, err error) {
+	q := &c.rq
+	q.mu.Lock()
+	ok, err = q.take(m)
+	freed, tell := q.tell(false)
+	more := q.regions.len() > 0
+	gaps := q.events
+	q.events = nil
+	q.mu.Unlock()
+	m.origin = c
+	if tell {
+		c.taken(&freed)
+	}
+	for _, g := range gaps {
+		c.say(g)
+	}
+	switch {
+	case ok:
+		if more {
+			q.signal() // for the next who waits
+		}
+		return true, nil
+	case err != nil:
+		return false, c.streamEnd(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.endError(); err != nil {
+		return false, err
+	}
+	return false, c.cutOff
+}
+
+// streamEnd says how the stream of messages ended; a fault ends the connection.
+func (c *Connection) streamEnd(err error) error {
+	var fault *protocol.Error
+	if !errors.As(err, &fault) {
+		return err
+	}
+	bad := &ProtocolError{Codec: c.codec.Name(), Err: err}
+	c.breakOff(bad)
+	return bad
+}
+
+// breakOff ends the session and the connection: the peer confirmed by its numbers
+// what it contradicts by its bytes.
+func (c *Connection) breakOff(err error) {
+	c.mu.Lock()
+	l := c.link
+	c.closing, c.sendClosed, c.lastTry = true, true, true
+	c.sess.Close(protocol.CodeProtocol, err.Error())
+	c.closeNow = true
+	c.failure = err
+	c.kick()
+	c.mu.Unlock()
+	c.stop()
+	if l == nil {
+		if c.server != nil {
+			c.server.drop(c)
+			c.finish(err, err)
+		}
+		return
+	}
+	l.fail(err)
+}
+
+// ReceiveBatch waits for a message and takes as many as there are, at most
+// len(into). Their Data is lent until the next ReceiveBatch of this connection:
+// Clone what you keep. It is the fast way. Errors are as of Receive.
+func (c *Connection) ReceiveBatch(ctx context.Context, into []Message) (n int, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, opError("receive", err)
+	}
+	if len(into) == 0 {
+		return 0, nil
+	}
+	c.rq.mu.Lock()
+	c.rq.giveBack()
+	c.rq.mu.Unlock()
+	for {
+		if n = c.takeBatch(into); n > 0 {
+			return n, nil
+		}
+		var m Message
+		ok, err := c.take(&m)
+		if err != nil {
+			return 0, opError("receive", err)
+		}
+		if ok {
+			into[0] = m
+			return 1, nil
+		}
+		select {
+		case <-c.rq.wake:
+		case <-c.done:
+		case <-ctx.Done():
+			return 0, opError("receive", ctx.Err())
+		}
+	}
+}
+
+// takeBatch takes what is there, under one lock.
+func (c *Connection) takeBatch(into []Message) (n int) {
+	q := &c.rq
+	q.mu.Lock()
+	for n < len(into) {
+		m := &into[n]
+		if ok, err := q.take(m); !ok || err != nil {
+			break
+		}
+		q.lend(m.chunk)
+		m.origin, m.chunk = c, nil
+		n++
+	}
+	freed, tell := q.tell(false)
+	more := q.regions.len() > 0
+	gaps := q.events
+	q.events = nil
+	q.mu.Unlock()
+	if tell {
+		c.taken(&freed)
+	}
+	for _, g := range gaps {
+		c.say(g)
+	}
+	if more {
+		q.signal()
+	}
+	return n
+}
+
+// Messages ranges over the messages until ctx or the connection ends; then see Err.
+// To break off loses nothing, and not to read stalls nobody but the peer's messages.
+func (c *Connection) Messages(ctx context.Context) iter.Seq[Message] {
+	return func(yield func(Message) bool) {
+		for {
+			m, err := c.Receive(ctx)
+			if err != nil || !yield(m) {
+				return
+			}
+		}
+	}
+}
+
+// Handle calls h for one message after another, and acknowledges each: nil is Ack,
+// an error Nack, with its text; under [OnReceipt] an error is logged, and answers a
+// Request. It returns the connection's Err at its end, or ctx's error.
+func (c *Connection) Handle(ctx context.Context, h func(context.Context, Message) error) error {
+	for {
+		m, err := c.Receive(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return c.Err()
+		}
+		if err := h(ctx, m); err != nil {
+			c.log.Info("serpy: the handler refused a message", "id", m.ID, "err", err)
+			m.Nack(err.Error())
+			continue
+		}
+		m.Ack()
+	}
+}

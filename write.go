@@ -1,0 +1,273 @@
+package serpy
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"github.com/serpy-go/serpy/protocol"
+)
+
+// maxWrite is the most bytes handed to one write: what is behind them can still be
+// overtaken by an acknowledgement.
+const (
+	maxWrite    = 256 << 10
+	maxWriteTLS = 64 << 10
+)
+
+// A picked group is about to be written. Its memory does not change while the queue
+// is pinned.
+type picked struct {
+	index  int // in the queue
+	buf    []byte
+	ref    []byte
+	follow bool // buf goes on where the one before ends
+	sum    uint32
+	summed bool
+	frame  protocol.Frame
+}
+
+// kick starts the writer if there is something to write and nobody writes. c.mu is
+// held.
+func (c *Connection) kick() {
+	l := c.link
+	if l == nil || l.writing || l.dead || !c.hasWork(l) {
+		return
+	}
+	l.writing = true
+	l.writer.Add(1)
+	go l.write()
+}
+
+// hasWork says whether the writer would find something. c.mu is held.
+func (c *Connection) hasWork(l *link) bool {
+	if l.ackNow || c.askAck || c.sess.ControlDue() || c.closeNow && c.sess.CloseDue() {
+		return true
+	}
+	if c.q.unsent >= c.q.groups.len() && c.stage.list.len() == 0 {
+		return c.sess.CloseDue()
+	}
+	units, _ := c.sess.Credit()
+	return units > 0 || c.q.unsent < c.q.groups.len() && c.q.groups.at(c.q.unsent).first < c.sess.Next()
+}
+
+// write is the writer: it writes until there is nothing left.
+func (l *link) write() {
+	c := l.c
+	defer l.writer.Done()
+	var err error
+	for {
+		c.mu.Lock()
+		l.unpin()
+		if err == nil && !l.dead {
+			err = l.pick(time.Now())
+		}
+		if err != nil || l.dead || len(l.control) == 0 && len(l.picked) == 0 {
+			l.writing = false
+			if err != nil {
+				l.kill(err)
+			}
+			c.mu.Unlock()
+			break
+		}
+		last := l.saidClose
+		c.mu.Unlock()
+		if err = l.flush(); err == nil && last {
+			l.closeWrite()
+		}
+	}
+	if err != nil {
+		_ = l.conn.Close() // the reader notices
+	}
+}
+
+// closeWrite says that nothing follows the Close. Reading goes on: a socket that is
+// closed with unread bytes is reset, and destroys what is on its way.
+func (l *link) closeWrite() {
+	if half, ok := l.conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite() // the peer's answer, or its absence, ends the link
+	}
+}
+
+// unpin keeps what the last write found out, and lets go of what it used. c.mu is
+// held.
+func (l *link) unpin() {
+	q := &l.c.q
+	if !q.pinned {
+		return
+	}
+	for i := range l.picked {
+		p := &l.picked[i]
+		g := q.groups.at(p.index)
+		g.sum, g.summed = p.sum, p.summed
+	}
+	clear(l.picked)
+	l.picked = l.picked[:0]
+	q.pinned = false
+	q.release()
+}
+
+// pick collects what is written next: control first, then groups, or, without any,
+// a bare acknowledgement if one is due; the Close when all is said. c.mu is held.
+func (l *link) pick(now time.Time) (err error) {
+	c := l.c
+	l.control = l.control[:0]
+	for err == nil {
+		f, ok := c.sess.NextControl(now)
+		if !ok {
+			break
+		}
+		l.control, err = l.enc.Append(l.control, &f)
+	}
+	if !c.closeNow {
+		l.pickGroups(now)
+	}
+	if n := len(l.picked); n > 0 {
+		l.ackNow = false
+		if c.askAck && c.q.unsent == c.q.groups.len() {
+			l.picked[n-1].frame.Flags |= protocol.AckNow
+			c.askAck = false
+		}
+		return err
+	}
+	if (l.ackNow || c.askAck) && !c.closeNow {
+		f := c.sess.Head(now, protocol.KindData, 0, 0)
+		if c.askAck {
+			f.Flags |= protocol.AckNow
+		}
+		l.ackNow, c.askAck = false, false
+		if err == nil && c.caps.Flow {
+			l.control, err = l.enc.Append(l.control, &f)
+		}
+		return err
+	}
+	if f, ok := c.sess.NextClose(now); ok && err == nil {
+		l.control, err = l.enc.Append(l.control, &f)
+		l.saidClose = true
+	}
+	return err
+}
+
+// pickGroups collects groups for one write.
+func (l *link) pickGroups(now time.Time) {
+	c := l.c
+	most := maxWrite
+	if !l.plain {
+		most = maxWriteTLS
+	}
+	var before *group
+	for total := 0; total < most; {
+		c.unstage()
+		units, room := c.sess.Credit()
+		g := c.q.pick(c.sess.Next(), units, room)
+		if g == nil {
+			return
+		}
+		n := g.bytes()
+		if g.first >= c.sess.Next() {
+			c.sess.Written(g.count, n)
+		}
+		p := picked{index: c.q.unsent - 1, ref: g.ref, sum: g.sum, summed: g.summed}
+		p.buf = g.slab.buf[g.start:g.end]
+		p.follow = before != nil && before.slab == g.slab && before.end == g.start && before.ref == nil
+		p.frame = c.sess.Head(now, protocol.KindData, g.first, g.count)
+		p.frame.Flags = g.flags | l.noSum
+		l.picked = append(l.picked, p)
+		c.q.pinned = true
+		total += n
+		before = g
+	}
+}
+
+// flush writes what was picked.
+func (l *link) flush() error {
+	l.out = l.out[:0]
+	if len(l.control) > 0 {
+		l.out = append(l.out, l.control)
+	}
+	for i := range l.picked {
+		if err := l.seal(&l.picked[i]); err != nil {
+			return err
+		}
+	}
+	if err := l.writeAll(); err != nil {
+		return &LinkError{Op: "write", Addr: l.peer.Address, Err: err}
+	}
+	return nil
+}
+
+// seal makes a group ready: its head is written anew, before the body in the slab.
+func (l *link) seal(p *picked) error {
+	if l.sealer == nil {
+		f := p.frame
+		f.Body = append(append([]byte(nil), p.buf[protocol.HeadSize:]...), p.ref...)
+		b, err := l.enc.Append(nil, &f)
+		l.out = append(l.out, b)
+		return err
+	}
+	body := p.buf[protocol.HeadSize:]
+	if !p.summed && l.noSum == 0 {
+		p.sum, p.summed = protocol.Sum(protocol.Sum(0, body), p.ref), true
+	}
+	l.sealer.Seal((*[protocol.HeadSize]byte)(p.buf), &p.frame, len(body)+len(p.ref), p.sum)
+	if n := len(l.out); p.follow && n > 0 {
+		last := l.out[n-1]
+		l.out[n-1] = last[:len(last)+len(p.buf)]
+	} else {
+		l.out = append(l.out, p.buf)
+	}
+	if len(p.ref) > 0 {
+		l.out = append(l.out, p.ref)
+	}
+	return nil
+}
+
+// writeAll writes l.out. A write is bounded by WriteStall; where progress was made,
+// it goes on, unless the connection is one of TLS, which is dead after a timeout.
+func (l *link) writeAll() error {
+	if !l.plain && len(l.out) > 1 {
+		l.scratch = l.scratch[:0]
+		for _, b := range l.out {
+			l.scratch = append(l.scratch, b...)
+		}
+		l.out = append(l.out[:0], l.scratch)
+	}
+	// net.Buffers eats its slice: it gets one that may be eaten.
+	out := l.out
+	for {
+		l.setWriteDeadline()
+		var n int64
+		var err error
+		if len(out) == 1 {
+			var k int
+			k, err = l.conn.Write(out[0])
+			n = int64(k)
+			out[0] = out[0][k:]
+		} else {
+			n, err = out.WriteTo(l.conn)
+		}
+		if err == nil {
+			return nil
+		}
+		if n == 0 || !l.plain || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		l.deadline = time.Time{}
+	}
+}
+
+// setWriteDeadline moves the deadline when a quarter of it has passed, rather than
+// at each write.
+func (l *link) setWriteDeadline() {
+	stall := l.c.opt.WriteStall
+	if stall >= off/2 {
+		return
+	}
+	if now := time.Now(); l.deadline.Sub(now) < stall {
+		l.deadline = now.Add(stall + stall/4)
+		_ = l.conn.SetWriteDeadline(l.deadline)
+	}
+}
+
+var _ net.Error = (*LinkError)(nil)
