@@ -9,6 +9,7 @@ import (
 // outbound is what we send. All counts are since the session's start.
 type outbound struct {
 	next       uint64 // number of the next new unit
+	due        uint64 // number of the next unit on this link: less while old ones are written again
 	bytes      uint64 // unit bytes written, each once
 	received   uint64 // confirmed by the peer
 	processed  uint64
@@ -48,7 +49,9 @@ func (s *Session) Written(count int, bytes int) {
 // frame without units.
 func (s *Session) Head(now time.Time, kind protocol.Kind, first uint64, count int) protocol.Frame {
 	if first == 0 {
-		first = s.out.next
+		first = s.out.due
+	} else {
+		s.out.due = first + uint64(count) //nolint:gosec // a count is not negative
 	}
 	s.ctl.saidAt = now
 	in := &s.in

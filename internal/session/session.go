@@ -116,7 +116,7 @@ func (s *Session) LinkUp(now time.Time, peer *protocol.Hello) error {
 	}
 	o.limitUnits, o.limitBytes = c.LimitUnits, c.LimitBytes
 	s.up = true
-	in.expect = in.received + 1
+	in.expect, o.due = in.received+1, o.received+1
 	in.ackNow, in.unsaidUnits, in.unsaidBytes, in.ackAt = false, 0, 0, time.Time{}
 	s.ctl.linkUp(now, in.nacks)
 	return nil
@@ -144,6 +144,7 @@ func (s *Session) Settle(c protocol.Counts) error {
 func (s *Session) LinkUpPlain(now time.Time) {
 	s.up = true
 	s.out.limitUnits, s.out.limitBytes = maxLimit, maxLimit
+	s.out.due = s.out.next
 	s.ctl.linkUp(now, nil)
 }
 

@@ -1,0 +1,105 @@
+package sim
+
+import "github.com/serpy-go/serpy/internal/session"
+
+// settle makes links and applications fair: then everything that was accepted has
+// to be resolved in the end, without the help of a heartbeat.
+func (w *world) settle() {
+	w.settling = true
+	idle := 0
+	for round := 0; !w.settled(); round++ {
+		if w.round() {
+			idle = 0
+			continue
+		}
+		if idle++; idle > 3 {
+			w.stalled("nothing moves")
+		}
+		w.now += int64(session.AckDelay)
+		w.timer(w.d.p)
+		for _, q := range w.l.sessions {
+			w.timer(q.peer)
+		}
+		if round > 20_000 {
+			w.stalled("no end")
+		}
+	}
+}
+
+func (w *world) stalled(how string) {
+	p, q := w.d.p, w.l.find(w.d.p.id)
+	text := ""
+	for _, p := range []*peer{p, peerOf(q)} {
+		if p == nil {
+			continue
+		}
+		units, bytes := p.s.Credit()
+		text += "; "
+		text += sprint(p, units, bytes)
+	}
+	w.fail("stall: %s%s", how, text)
+}
+
+func peerOf(q *served) *peer {
+	if q == nil {
+		return nil
+	}
+	return q.peer
+}
+
+// settled reports whether all that was accepted is resolved, at both sides of the
+// dialler's session.
+func (w *world) settled() bool {
+	p := w.d.p
+	if p.closing || p.doneMsg < p.out.next() {
+		return false
+	}
+	q := w.l.find(p.id)
+	return q == nil || !q.closing && q.doneMsg == q.out.next()
+}
+
+// round lets everybody do everything once.
+func (w *world) round() (did bool) {
+	w.steps++
+	did = w.d.dial()
+	if n := w.d.p.link; n != nil {
+		n.deliver(dialling, 255)
+		n.deliver(listening, 255)
+	}
+	for w.accepts() || w.l.join(0) {
+		did = true
+	}
+	did = w.fair(w.d.p) || did
+	for i := 0; i < len(w.l.sessions); i++ {
+		q := w.l.sessions[i]
+		if q.link != nil {
+			q.link.deliver(dialling, 255)
+		}
+		did = w.fair(q.peer) || did
+	}
+	return did
+}
+
+func (w *world) accepts() bool {
+	for i, n := range w.l.arriving {
+		n.deliver(dialling, 255)
+		if w.l.accept(byte(i)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) fair(p *peer) (did bool) {
+	did = p.read(100)
+	for p.take() {
+		did = true
+	}
+	for p.ack(0) {
+		did = true
+	}
+	for p.write(0xf2) {
+		did = true
+	}
+	return did
+}
