@@ -82,10 +82,13 @@ func (l *link) kill(err error) {
 func (l *link) read() error {
 	l.heard = time.Now()
 	l.setReadDeadline(l.heard)
-	for {
+	for short := true; ; {
 		if err := l.parse(); err != nil {
 			l.fail(err)
 			break
+		}
+		if short {
+			l.dry()
 		}
 		buf := l.in.space()
 		n, err := l.fill(buf)
@@ -94,9 +97,7 @@ func (l *link) read() error {
 			l.fail(&LinkError{Op: "read", Addr: l.peer.Address, Err: err})
 			break
 		}
-		if n < len(buf) {
-			l.dry()
-		}
+		short = n < len(buf)
 	}
 	l.writer.Wait()
 	l.in.close()
