@@ -42,9 +42,10 @@ type entry struct {
 }
 
 type tombstone struct {
-	secret protocol.ID
-	refuse protocol.Refuse
-	until  time.Time
+	secret  protocol.ID
+	opening protocol.ID
+	refuse  protocol.Refuse
+	until   time.Time
 }
 
 // A Load is what a parked session holds.
@@ -96,10 +97,11 @@ func (r *Registry) Open(now time.Time, h *protocol.Hello, opening protocol.ID, i
 		return r.resume(e, h, identity)
 	}
 	if t, ok := r.tombs[h.Session]; ok && now.Before(t.until) {
-		if same(t.secret, h.Secret) {
+		if same(t.secret, h.Secret) && (h.Seen.IsZero() || h.Seen == t.opening) {
 			return Decision{Refuse: t.refuse}
 		}
-		// Nor may somebody who knows the ID take the place of its answer.
+		// It is of another opening; or somebody knows the ID, and must not take
+		// the place of its answer.
 		return refuse(protocol.CodeUnknown, "no such session here")
 	}
 	switch {
@@ -229,7 +231,7 @@ func (r *Registry) Bury(now time.Time, id protocol.ID, how protocol.Refuse) {
 	if _, ok := r.tombs[id]; ok { // it ran out, and the ID was opened anew
 		r.tombList = slices.DeleteFunc(r.tombList, func(old protocol.ID) bool { return old == id })
 	}
-	r.tombs[id] = tombstone{secret: e.secret, refuse: how, until: now.Add(r.bounds.Keep)}
+	r.tombs[id] = tombstone{secret: e.secret, opening: e.opening, refuse: how, until: now.Add(r.bounds.Keep)}
 	r.tombList = append(r.tombList, id)
 	for len(r.tombList) > r.bounds.Tombstones {
 		r.dropTomb()

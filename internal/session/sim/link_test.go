@@ -59,6 +59,7 @@ func (n *link) write(w *world, side int, f *protocol.Frame) {
 		w.fail("a frame cannot be encoded: %v", err)
 	}
 	w.frames++
+	w.note("link %d, side %d writes %v: first %d+%d, received %d, processed %d, Limit %d/%d", n.no, side, f.Kind, f.First, f.Count, f.Received, f.Processed, f.LimitUnits, f.LimitBytes)
 	p.buf = buf
 	if p.deaf {
 		p.buf = buf[:before]
@@ -76,6 +77,7 @@ func (n *link) read(w *world, side int) (f protocol.Frame, ok bool) {
 		w.fail("an honest peer's bytes are refused: %v", err)
 	}
 	p.off += used
+	w.note("link %d, side %d reads %v: first %d+%d", n.no, side, f.Kind, f.First, f.Count)
 	return f, true
 }
 
@@ -88,6 +90,7 @@ func (n *link) over(side int) bool {
 // drop gives up side's end: what it wrote may be lost from any byte on that has not
 // arrived, and what is written to it is lost.
 func (n *link) drop(side int, luck byte) {
+	n.from.w.note("link %d, side %d drops", n.no, side)
 	out, in := &n.dir[side], &n.dir[1-side]
 	if !out.ended {
 		out.ended = true
@@ -96,12 +99,14 @@ func (n *link) drop(side int, luck byte) {
 	in.deaf = true
 }
 
-func (n *link) deliver(side int, b byte) {
+// deliver lets bytes of side's arrive, all or a few.
+func (n *link) deliver(side int, b byte) bool {
 	p := &n.dir[side]
-	switch {
-	case b >= 96:
+	before := p.avail
+	if b >= 96 {
 		p.avail = len(p.buf)
-	default:
+	} else {
 		p.avail = min(len(p.buf), p.avail+1+int(b))
 	}
+	return p.avail > before
 }

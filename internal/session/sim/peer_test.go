@@ -186,6 +186,8 @@ func (p *peer) newGroup(most int) bool {
 	return true
 }
 
+func (p *peer) readSome(b byte) bool { return p.read(1 + int(b>>5)) }
+
 // read takes up to most frames from the link.
 func (p *peer) read(most int) (did bool) {
 	short := false

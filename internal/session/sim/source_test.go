@@ -8,6 +8,7 @@ type source struct {
 	word   uint64
 	left   int
 	record bool // keep what was drawn in given
+	look   func(format string, args ...any)
 }
 
 func (s *source) next() byte {

@@ -19,7 +19,9 @@ type world struct {
 	streams       []*stream
 	drawn         uint64
 	sessions      int
+	idle          int
 	settling      bool
+	look          func(format string, args ...any)
 
 	cfg      [2]session.Config
 	bounds   session.Bounds
@@ -37,6 +39,13 @@ type failure struct{ text string }
 
 func (w *world) fail(format string, args ...any) {
 	panic(failure{fmt.Sprintf(format, args...)})
+}
+
+// note writes a line about what happened, where somebody looks.
+func (w *world) note(format string, args ...any) {
+	if w.look != nil {
+		w.look(fmt.Sprintf("%d: ", w.steps)+format, args...)
+	}
 }
 
 func (w *world) body() []byte {
@@ -62,7 +71,7 @@ func (w *world) stream() *stream {
 
 // newWorld takes a world from the first bytes of a schedule.
 func newWorld(src *source) *world {
-	w := &world{src: src, now: int64(1e18)}
+	w := &world{src: src, now: int64(1e18), look: src.look}
 	w.largest = []int{0, 20, 200, 2000}[src.next()%4]
 	w.capacity = []int{0, 64, 1000, 100_000}[src.next()%4]
 	w.backlog = []int{1, 8, 64}[src.next()%3]
@@ -92,56 +101,54 @@ func newWorld(src *source) *world {
 	return w
 }
 
-// An action is one kind of step.
+// An action is one kind of step; it says whether there was something to do.
 type action struct {
 	weight int
-	do     func(w *world, b byte)
+	do     func(w *world, b byte) bool
 }
 
 var actions = []action{
-	{20, func(w *world, b byte) { w.deliver(dialling, b) }},
-	{20, func(w *world, b byte) { w.deliver(listening, b) }},
-	{20, func(w *world, b byte) { w.d.p.read(1 + int(b&7)) }},
-	{20, func(w *world, b byte) {
-		if q := w.l.pick(b); q != nil {
-			q.read(1 + int(b>>5))
-		}
+	{20, func(w *world, b byte) bool { return w.deliver(dialling, b) }},
+	{20, func(w *world, b byte) bool { return w.deliver(listening, b) }},
+	{20, func(w *world, b byte) bool { return w.d.p.read(1 + int(b&7)) }},
+	{20, served1((*peer).readSome)},
+	{20, func(w *world, b byte) bool { return w.d.p.write(b) }},
+	{20, served1((*peer).write)},
+	{12, func(w *world, b byte) bool { return w.send(w.d.p, b) }},
+	{12, func(w *world, b byte) bool {
+		q := w.l.pick(b)
+		return q != nil && w.send(q.peer, b)
 	}},
-	{20, func(w *world, b byte) { w.d.p.write(b) }},
-	{20, func(w *world, b byte) {
-		if q := w.l.pick(b * 37); q != nil {
-			q.write(b)
-		}
+	{16, func(w *world, _ byte) bool { return w.d.p.take() }},
+	{16, func(w *world, b byte) bool {
+		q := w.l.pick(b)
+		return q != nil && q.take()
 	}},
-	{12, func(w *world, b byte) { w.send(w.d.p, b) }},
-	{12, func(w *world, b byte) {
-		if q := w.l.pick(b); q != nil {
-			w.send(q.peer, b)
-		}
-	}},
-	{16, func(w *world, _ byte) { w.d.p.take() }},
-	{16, func(w *world, b byte) {
-		if q := w.l.pick(b); q != nil {
-			q.take()
-		}
-	}},
-	{8, func(w *world, b byte) { w.d.p.ack(b) }},
-	{8, func(w *world, b byte) {
-		if q := w.l.pick(b * 37); q != nil {
-			q.ack(b)
-		}
-	}},
+	{8, func(w *world, b byte) bool { return w.d.p.ack(b) }},
+	{8, served1((*peer).ack)},
 	{6, (*world).tick},
-	{6, func(w *world, _ byte) { w.d.dial() }},
-	{6, func(w *world, b byte) { w.l.accept(b) }},
-	{6, func(w *world, b byte) { w.l.join(b) }},
-	{1, func(w *world, b byte) { w.d.p.lost(b) }},
-	{1, func(w *world, b byte) {
-		if q := w.l.pick(b); q != nil {
-			q.lost(b)
-		}
-	}},
+	{16, func(w *world, _ byte) bool { return w.d.dial() }},
+	{16, func(w *world, b byte) bool { return w.l.accept(b) }},
+	{16, func(w *world, b byte) bool { return w.l.join(b) }},
+	{1, func(w *world, b byte) bool { return w.cut(w.d.p, b) }},
+	{1, served1(func(p *peer, b byte) bool { return p.w.cut(p, b) })},
 	{1, (*world).seldom},
+}
+
+// served1 does something with one of the listener's sessions.
+func served1(do func(p *peer, b byte) bool) func(w *world, b byte) bool {
+	return func(w *world, b byte) bool {
+		q := w.l.pick(b * 37)
+		return q != nil && do(q.peer, b)
+	}
+}
+
+func (w *world) cut(p *peer, b byte) bool {
+	if p.link == nil {
+		return false
+	}
+	p.lost(b)
+	return true
 }
 
 // The actions that worlds leave out, by their place.
@@ -188,14 +195,22 @@ func (w *world) weigh() {
 	}
 }
 
+// step counts what had an effect, and what had none as a small part of that, so
+// that a world in which nothing can happen ends.
 func (w *world) step() {
-	w.steps++
 	a := w.table[w.src.next()]
-	actions[a].do(w, w.src.next())
+	if actions[a].do(w, w.src.next()) {
+		w.steps++
+		return
+	}
+	if w.idle++; w.idle == 32 {
+		w.steps, w.idle = w.steps+1, 0
+	}
 }
 
-func (w *world) seldom(b byte) {
+func (w *world) seldom(b byte) bool {
 	c := w.src.next()
+	w.note("seldom %d %d", b%16, c)
 	switch b % 16 {
 	case 0:
 		w.l.crash(c)
@@ -216,7 +231,10 @@ func (w *world) seldom(b byte) {
 		}
 	case 8:
 		w.pass(10*time.Minute, c)
+	default:
+		return false
 	}
+	return true
 }
 
 func (w *world) close(p *peer) {
@@ -224,27 +242,29 @@ func (w *world) close(p *peer) {
 	p.s.Close(protocol.CodeNormal, "enough")
 }
 
-func (w *world) deliver(side int, b byte) {
-	if n := w.d.p.link; n != nil && b&15 != 15 {
-		n.deliver(side, b)
-		return
+func (w *world) deliver(side int, b byte) bool {
+	n := w.d.p.link
+	if n == nil || b&15 == 15 {
+		if q := w.l.pick(b >> 4); q != nil && q.link != nil {
+			n = q.link
+		} else if k := len(w.l.arriving); k > 0 {
+			n = w.l.arriving[int(b>>4)%k]
+		}
 	}
-	if q := w.l.pick(b >> 4); q != nil && q.link != nil {
-		q.link.deliver(side, b)
-	} else if n := len(w.l.arriving); n > 0 {
-		w.l.arriving[int(b>>4)%n].deliver(side, b)
-	}
+	return n != nil && n.deliver(side, b)
 }
 
-func (w *world) send(p *peer, b byte) {
+func (w *world) send(p *peer, b byte) (did bool) {
 	for range 1 + b%4 {
 		if p.out.next()-p.next < w.backlog && !p.closing {
 			p.out.status = append(p.out.status, 0)
+			did = true
 		}
 	}
+	return did
 }
 
-func (w *world) tick(b byte) {
+func (w *world) tick(b byte) bool {
 	switch {
 	case b < 128:
 		w.pass(time.Duration(b)*100*time.Microsecond, b)
@@ -255,6 +275,7 @@ func (w *world) tick(b byte) {
 	default:
 		w.pass(time.Minute, b)
 	}
+	return true
 }
 
 // pass lets time pass; timers may be late.
