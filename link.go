@@ -212,6 +212,7 @@ func (l *link) handle() (err error) {
 			break
 		}
 		if v.Units {
+			c.stats.progress = true
 			l.batch = append(l.batch, region{run: f.Body, first: c.sess.Received() - uint64(f.Count) + 1, count: f.Count, chunk: l.in.chunk, era: l.era}) //nolint:gosec // not negative
 			if f.Flags&protocol.Replies != 0 {
 				replies = true

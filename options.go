@@ -161,7 +161,7 @@ type Reconnect struct {
 	Off         bool // the first link loss ends the connection
 	FirstDial   FirstDial
 	Min, Max    time.Duration // 100 ms and 30 s
-	StableAfter time.Duration // the bound is Min again after a link lived so long, or confirmed a message; 5 s
+	StableAfter time.Duration // the bound is Min again after a link lived so long, or brought a message or its confirmation; 5 s
 	GiveUpAfter time.Duration // without a link; 0: never
 	MaxAttempts int           // in a row; 0: no bound
 }

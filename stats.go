@@ -23,7 +23,7 @@ type counters struct {
 	lost        uint64
 	redelivered uint64
 	dropped     [gapReasons]uint64
-	progress    bool // something was confirmed on this link
+	progress    bool // something was confirmed or received on this link
 	slowReader  bool
 	slowSince   time.Time
 }
