@@ -40,6 +40,9 @@ type link struct {
 
 	// The writer's own.
 	out      net.Buffers
+	rest     net.Buffers // out, to be eaten by a write
+	eaten    net.Buffers
+	saying   protocol.Frame
 	control  []byte
 	scratch  []byte
 	deadline time.Time

@@ -113,12 +113,9 @@ func (l *link) unpin() {
 func (l *link) pick(now time.Time) (err error) {
 	c := l.c
 	l.control = l.control[:0]
-	for err == nil {
-		f, ok := c.sess.NextControl(now)
-		if !ok {
-			break
-		}
-		l.control, err = l.enc.Append(l.control, &f)
+	for c.sess.ControlDue() && err == nil {
+		f, _ := c.sess.NextControl(now)
+		err = l.say(f)
 	}
 	if !c.closeNow {
 		l.pickGroups(now)
@@ -138,14 +135,21 @@ func (l *link) pick(now time.Time) (err error) {
 		}
 		l.ackNow, c.askAck = false, false
 		if err == nil && c.caps.Flow {
-			l.control, err = l.enc.Append(l.control, &f)
+			err = l.say(f)
 		}
 		return err
 	}
 	if f, ok := c.sess.NextClose(now); ok && err == nil {
-		l.control, err = l.enc.Append(l.control, &f)
+		err = l.say(f)
 		l.saidClose = true
 	}
+	return err
+}
+
+// say adds a frame to the control that is written next.
+func (l *link) say(f protocol.Frame) (err error) {
+	l.saying = f
+	l.control, err = l.enc.Append(l.control, &l.saying)
 	return err
 }
 
@@ -191,7 +195,9 @@ func (l *link) flush() error {
 			return err
 		}
 	}
-	if err := l.writeAll(); err != nil {
+	err := l.writeAll()
+	clear(l.out) // an idle link keeps no slab alive
+	if err != nil {
 		return &LinkError{Op: "write", Addr: l.peer.Address, Err: err}
 	}
 	return nil
@@ -234,16 +240,18 @@ func (l *link) writeAll() error {
 		l.out = append(l.out[:0], l.scratch)
 	}
 	// net.Buffers eats its slice: it gets one that may be eaten.
-	out := l.out
+	l.rest = append(l.rest[:0], l.out...)
+	out := &l.eaten
+	*out = l.rest
 	for {
 		l.setWriteDeadline()
 		var n int64
 		var err error
-		if len(out) == 1 {
+		if len(*out) == 1 {
 			var k int
-			k, err = l.conn.Write(out[0])
+			k, err = l.conn.Write((*out)[0])
 			n = int64(k)
-			out[0] = out[0][k:]
+			(*out)[0] = (*out)[0][k:]
 		} else {
 			n, err = out.WriteTo(l.conn)
 		}

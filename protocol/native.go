@@ -91,9 +91,9 @@ func (e *nativeEncoder) Append(dst []byte, f *Frame) ([]byte, error) {
 		e.begun = true
 		dst = append(dst, Preface...)
 	}
-	var head [HeadSize]byte
-	e.Seal(&head, f, len(f.Body), Sum(0, f.Body))
-	return append(append(dst, head[:]...), f.Body...), nil
+	dst = append(dst, make([]byte, HeadSize)...)
+	e.Seal((*[HeadSize]byte)(dst[len(dst)-HeadSize:]), f, len(f.Body), Sum(0, f.Body))
+	return append(dst, f.Body...), nil
 }
 
 func (e *nativeEncoder) Seal(head *[HeadSize]byte, f *Frame, bodyLen int, bodySum uint32) {
