@@ -106,6 +106,11 @@ func (d *dialler) turnedAway(r *protocol.Refuse) {
 		if q := d.w.l.find(p.id); q != nil && q.opening == d.seen {
 			d.w.fail("session %d lives, and its dialler is told that it is lost", p.name)
 		}
+		for _, q := range d.w.l.buried {
+			if q.id == p.id && q.opening == d.seen && d.w.bounds.Tombstones > 100 && d.w.now-q.since < int64(d.w.bounds.Keep) {
+				d.w.fail("session %d was closed, and its dialler is told that it is lost", p.name)
+			}
+		}
 		d.lost()
 	case r.Code == protocol.CodeBusy:
 		if d.w.settling {

@@ -12,6 +12,7 @@ import (
 type served struct {
 	*peer
 	opening protocol.ID
+	since   int64 // it was closed
 }
 
 // A joining is a resume that waits for the end of the session's old link.
@@ -191,6 +192,7 @@ func (l *listener) forget(q *served) {
 func (l *listener) bury(p *peer) {
 	q := l.find(p.id)
 	l.forget(q)
+	q.since = l.w.now
 	l.reg.Bury(l.w.time(), p.id, protocol.Refuse{Code: protocol.CodeNormal, Lanes: []protocol.Counts{p.s.Counts()}})
 	if l.buried = append(l.buried, q); len(l.buried) > 16 {
 		l.buried = slices.Delete(l.buried, 0, 1)

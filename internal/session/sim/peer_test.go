@@ -91,6 +91,9 @@ func (p *peer) now() time.Time { return time.Unix(0, p.w.now) }
 // write writes one frame, if there is something to write.
 func (p *peer) write(b byte) bool {
 	if !p.up || p.said || len(p.link.dir[p.side].buf) > p.w.capacity {
+		if p.up && p.said {
+			p.silent()
+		}
 		return false
 	}
 	dataFirst := b&1 != 0
@@ -103,6 +106,16 @@ func (p *peer) write(b byte) bool {
 		return true
 	}
 	return p.closing && p.writeClose()
+}
+
+// silent says that nothing follows a Close.
+func (p *peer) silent() {
+	_, due := p.s.Deadline()
+	_, control := p.s.NextControl(p.now())
+	_, again := p.s.NextClose(p.now())
+	if due || control || again || p.s.AckDue(p.now(), true) {
+		p.w.fail("session %d: something is to be said behind Close", p.name)
+	}
 }
 
 func (p *peer) writeControl() bool {

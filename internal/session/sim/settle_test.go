@@ -6,6 +6,11 @@ import "github.com/serpy-go/serpy/internal/session"
 // to be resolved in the end, without the help of a heartbeat.
 func (w *world) settle() {
 	w.settling = true
+	b := w.src.next()
+	w.early, w.late = b&1 != 0, b&2 != 0
+	if b&4 != 0 {
+		w.cut(w.d.p, b)
+	}
 	idle := 0
 	for round := 0; !w.settled(); round++ {
 		if w.round() {
@@ -62,6 +67,9 @@ func (w *world) settled() bool {
 func (w *world) round() (did bool) {
 	w.steps++
 	did = w.d.dial()
+	if w.early { // between a Hello and its answer
+		did = w.apply(w.d.p) || did
+	}
 	if n := w.d.p.link; n != nil {
 		n.deliver(dialling, 255)
 		n.deliver(listening, 255)
@@ -92,13 +100,24 @@ func (w *world) accepts() bool {
 
 func (w *world) fair(p *peer) (did bool) {
 	did = p.read(100)
+	if !w.late { // the application is quicker than the acknowledgement
+		did = w.apply(p) || did
+	}
+	for p.write(0xf2) {
+		did = true
+	}
+	if w.late && !did {
+		did = w.apply(p)
+	}
+	return did
+}
+
+// apply is the application that takes everything and is done with it.
+func (w *world) apply(p *peer) (did bool) {
 	for p.take() {
 		did = true
 	}
 	for p.ack(0) {
-		did = true
-	}
-	for p.write(0xf2) {
 		did = true
 	}
 	return did

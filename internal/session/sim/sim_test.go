@@ -50,8 +50,9 @@ func explain(state uint64, most int64) string {
 
 // shrink leaves parts of a schedule out while it still breaks something of the kind.
 func shrink(b []byte, broken string) ([]byte, string) {
+	runs := 0
 	for size := len(b) / 2; size > 0; size /= 2 {
-		for at := 0; at+size <= len(b); {
+		for at := 0; at+size <= len(b) && runs < 3000; runs++ {
 			less := append(append([]byte(nil), b[:at]...), b[at+size:]...)
 			if _, other := run(&source{given: less}, 1<<40); kind(other) == kind(broken) {
 				b, broken = less, other

@@ -21,6 +21,7 @@ type world struct {
 	sessions      int
 	idle          int
 	settling      bool
+	early, late   bool // when applications take, at the end
 	look          func(format string, args ...any)
 
 	cfg      [2]session.Config
@@ -289,7 +290,13 @@ func (w *world) pass(t time.Duration, b byte) {
 		w.timer(q.peer)
 	}
 	if end, ok := w.l.reg.Deadline(); ok && !w.time().Before(end) {
-		w.l.lose(w.l.reg.Expire(w.time()))
+		gone := w.l.reg.Expire(w.time())
+		for _, id := range gone {
+			if q := w.l.find(id); q != nil && q.link != nil {
+				w.fail("session %d runs out while it has a link", q.name)
+			}
+		}
+		w.l.lose(gone)
 	}
 }
 
