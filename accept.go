@@ -233,6 +233,10 @@ func clientIdentity(p *Peer) string {
 // open lets the registry decide, and brings the link in.
 func (s *Server) open(h *handshake, l *link) (*Connection, error) {
 	s.mu.Lock()
+	if len(s.waiting) >= s.opt.MaxConnections && s.conns[l.hello.Session] == nil {
+		s.mu.Unlock()
+		return nil, turnAway(protocol.CodeBusy, "too many sessions wait to be served")
+	}
 	d := s.registry.Open(time.Now(), &l.hello, newID(), clientIdentity(&l.peer), h.addr)
 	c := s.conns[l.hello.Session]
 	s.mu.Unlock()
@@ -243,7 +247,11 @@ func (s *Server) open(h *handshake, l *link) (*Connection, error) {
 		if c == nil {
 			return nil, turnAway(protocol.CodeStale, "the session is being opened")
 		}
-		return c, s.bring(c, l, d.Opening, true)
+		err := s.bring(c, l, d.Opening, true)
+		if err != nil {
+			s.park(c, l) // unless a newer link came: then it is not this one's to park
+		}
+		return c, err
 	case session.Opened:
 	}
 	return s.openNew(l, d.Opening)

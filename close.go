@@ -67,6 +67,7 @@ func (c *Connection) CloseSend(ctx context.Context) error {
 		c.sendClosed = true
 		c.unstageAll()
 		c.q.addEnd()
+		c.saidEnd = true
 		c.wakeAllRooms()
 		c.kick()
 	}
@@ -174,8 +175,12 @@ func (c *Connection) waitEnd(ctx context.Context) {
 	c.mu.Lock()
 	l := c.link
 	c.mu.Unlock()
-	if l != nil {
+	switch {
+	case l != nil:
 		l.fail(errPeerClosed)
+	case c.server != nil: // it was parked meanwhile
+		c.server.bury(c, c.closeCode, c.closeReason)
+		c.finish(nil, ErrClosed)
 	}
 	<-c.done
 }
@@ -200,6 +205,7 @@ func (c *Connection) closeResult(err error) error {
 func (c *Connection) finish(err, local error) {
 	c.finished.Do(func() {
 		c.stop()
+		err, local = ending(err), ending(local)
 		c.mu.Lock()
 		c.ended, c.err, c.local, c.state = true, err, local, Ended
 		c.unsaid = c.q.messages

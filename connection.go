@@ -53,6 +53,7 @@ type Connection struct {
 	closeReason string
 	cutOff      error // Receive ends with it when nothing waits
 	failure     error // why we break it off
+	saidEnd     bool  // CloseSend: the mark stands behind the last message
 	closeNow    bool  // do not wait for the data to be written
 	lastTry     bool  // closing, with the link down: one more attempt is under way
 	askAck      bool  // Flush waits: ask for an acknowledgement

@@ -82,9 +82,19 @@ func (l *link) readFrame() (f protocol.Frame, err error) {
 		n, err := l.conn.Read(l.in.space())
 		l.in.filled += n
 		if n == 0 {
+			if refusedByTLS(err) {
+				return f, &RefusedError{Reason: err.Error(), Final: true}
+			}
 			return f, &LinkError{Op: "handshake", Addr: l.peer.Address, Err: err}
 		}
 	}
+}
+
+// refusedByTLS says that the peer did not like our certificate: with TLS 1.3 that
+// shows at the first read, not in the handshake of TLS.
+func refusedByTLS(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
 }
 
 // writeFrame writes one frame of the handshake.

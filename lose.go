@@ -26,6 +26,9 @@ func (c *Connection) loseSession(cause error) error {
 		c.resolveTo(lost.last)
 		c.q.pushFront(protocol.Gap{First: lost.first, Last: lost.last, Count: uint64(lost.messages), Reason: uint8(LostWithSession)}) //nolint:gosec // not negative
 	}
+	if c.saidEnd {
+		c.q.keepEnd()
+	}
 	c.failRequests(e)
 	c.stats.lost += uint64(lost.messages)      //nolint:gosec // not negative
 	c.stats.redelivered += uint64(redelivered) //nolint:gosec // not negative

@@ -23,7 +23,9 @@ type group struct {
 	sum    uint32
 	summed bool
 	closed bool
+	mark   bool // the end
 	part   bool // a fragment that is not the last of its message
+	size   int  // payload of the message of several fragments that begins here, decoded
 	flags  protocol.Flags
 }
 
@@ -172,7 +174,14 @@ func (q *sendQueue) addGap(gap protocol.Gap) {
 
 // addEnd appends the mark behind the last message.
 func (q *sendQueue) addEnd() {
-	q.addAlone(protocol.UnitEnd, protocol.AckNow, nil, nil, false)
+	q.addAlone(protocol.UnitEnd, protocol.AckNow, nil, nil, false).mark = true
+}
+
+// keepEnd puts the mark behind the last message again, if it went with a session.
+func (q *sendQueue) keepEnd() {
+	if n := q.groups.len(); n == 0 || !q.groups.at(n-1).mark {
+		q.addEnd()
+	}
 }
 
 // pick gives the next group that may be written with so much credit, and closes
@@ -471,20 +480,14 @@ func (q *sendQueue) dropLarger(written uint64, most int) (ids [][2]uint64) {
 	return ids
 }
 
-// messageAt gives the payload bytes of the large message that begins with the group
-// i, and the index behind its last group; 0 if it is a group of small ones.
+// messageAt gives the payload bytes of the message of several fragments that begins
+// with the group i, and the index behind its last group. All others are 0: every
+// peer takes them.
 func (q *sendQueue) messageAt(i int) (size, end int) {
-	if g := q.groups.at(i); !g.part && g.count != 1 {
-		return 0, i + 1
+	size = q.groups.at(i).size
+	for end = i; size > 0 && end < q.groups.len() && q.groups.at(end).part; end++ {
 	}
-	for end = i; end < q.groups.len(); end++ {
-		g := q.groups.at(end)
-		size += g.bytes() - 3
-		if !g.part {
-			return size, end + 1
-		}
-	}
-	return size, end
+	return size, min(end+1, q.groups.len())
 }
 
 // gapGroup is a group of its own that holds a record of missing messages.

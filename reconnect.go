@@ -283,8 +283,11 @@ func (c *Connection) finishDialled(err error, first chan<- error) {
 		c.finish(failure, failure)
 	case closing:
 		c.finish(nil, ErrClosed)
-	default:
+	case errors.As(err, new(*RefusedError)) || c.neverUp():
 		c.finish(err, err)
+	default:
+		lost := &SessionLostError{Unconfirmed: c.unconfirmed(), Err: err}
+		c.finish(lost, lost)
 	}
 	if first != nil {
 		select {

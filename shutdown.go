@@ -16,6 +16,7 @@ func (s *Server) StopAccepting() error {
 	ended := s.ended
 	s.mu.Unlock()
 	poke(s.incoming)
+	s.closeIfEmpty()
 	if ended {
 		return opError("stop accepting", ErrServerClosed)
 	}
@@ -101,6 +102,7 @@ func (c *Connection) interrupt(err error) {
 
 // forget takes a connection that has ended out of the lists.
 func (s *Server) forget(c *Connection) {
+	defer s.closeIfEmpty()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conns[c.ident.session] == c {
@@ -109,9 +111,22 @@ func (s *Server) forget(c *Connection) {
 		s.granted -= int64(c.rq.maxBytes) //nolint:gosec // bounded by the options
 	}
 	s.order = without(s.order, c)
-	s.waiting = without(s.waiting, c)
+	if n, _ := c.rq.size(); n == 0 { // otherwise there is something to be read, and it was confirmed
+		s.waiting = without(s.waiting, c)
+	}
 	if s.stopped {
 		poke(s.incoming)
+	}
+}
+
+// closeIfEmpty closes the listeners when no new session is taken and none is left
+// that might resume.
+func (s *Server) closeIfEmpty() {
+	s.mu.Lock()
+	empty := s.stopped && len(s.order) == 0
+	s.mu.Unlock()
+	if empty {
+		s.closing.Do(s.closeDown)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // connection, behind the last message that was received: io.EOF where the peer said
 // that no more come.
 func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
-	if err := ctx.Err(); err != nil {
+	if err := c.wants(ctx); err != nil {
 		return m, opError("receive", err)
 	}
 	for {
@@ -27,9 +27,28 @@ func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
 				return m, opError("receive", err)
 			}
 		case <-ctx.Done():
-			return m, opError("receive", ctx.Err())
+			if err := c.wants(ctx); err != nil {
+				return m, opError("receive", err)
+			}
 		}
 	}
+}
+
+// An ownEnd is the cause of a context that ended with c.
+type ownEnd struct{ c *Connection }
+
+func (ownEnd) Error() string { return "the connection has ended" }
+
+// wants is ctx's error, unless ctx is a handler's that ended with the connection
+// itself: then what was received and confirmed is still to be had.
+func (c *Connection) wants(ctx context.Context) error {
+	err := ctx.Err()
+	if err != nil {
+		if end, ok := context.Cause(ctx).(ownEnd); ok && end.c == c { //nolint:errorlint // as handle gave it
+			return nil
+		}
+	}
+	return err
 }
 
 // TryReceive gives the next message if there is one; it never waits.
@@ -62,12 +81,16 @@ func (c *Connection) take(m *Message) (ok bool, err error) {
 		}
 		return true, nil
 	case err != nil:
+		q.signal() // it is the end for the others who wait, too
 		return false, c.streamEnd(err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.endError(); err != nil {
 		return false, err
+	}
+	if c.cutOff != nil {
+		q.signal()
 	}
 	return false, c.cutOff
 }
@@ -109,7 +132,7 @@ func (c *Connection) breakOff(err error) {
 // len(into). Their Data is lent until the next ReceiveBatch of this connection:
 // Clone what you keep. It is the fast way. Errors are as of Receive.
 func (c *Connection) ReceiveBatch(ctx context.Context, into []Message) (n int, err error) {
-	if err := ctx.Err(); err != nil {
+	if err := c.wants(ctx); err != nil {
 		return 0, opError("receive", err)
 	}
 	if len(into) == 0 {
@@ -135,7 +158,9 @@ func (c *Connection) ReceiveBatch(ctx context.Context, into []Message) (n int, e
 		case <-c.rq.wake:
 		case <-c.done:
 		case <-ctx.Done():
-			return 0, opError("receive", ctx.Err())
+			if err := c.wants(ctx); err != nil {
+				return 0, opError("receive", err)
+			}
 		}
 	}
 }
@@ -190,8 +215,11 @@ func (c *Connection) Handle(ctx context.Context, h func(context.Context, Message
 	for {
 		m, err := c.Receive(ctx)
 		if err != nil {
-			if ctx.Err() != nil {
+			switch {
+			case c.wants(ctx) != nil:
 				return ctx.Err()
+			case errors.Is(err, ErrServerClosed):
+				return ErrServerClosed
 			}
 			return c.Err()
 		}
