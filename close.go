@@ -191,8 +191,7 @@ func (c *Connection) closeResult(err error) error {
 		if err == nil {
 			err = ErrClosed
 		}
-		var u *UnconfirmedError
-		if errors.As(err, &u) {
+		if u, ok := errors.AsType[*UnconfirmedError](err); ok {
 			err = u.Err
 		}
 		return &UnconfirmedError{Count: n, Err: err}

@@ -34,6 +34,7 @@ type Connection struct {
 	// other mutex is taken under it, and nothing is waited for.
 	mu          sync.Mutex
 	q           sendQueue
+	bounds      Queue // of q and stage
 	stage       stage
 	sess        *session.Session
 	ident       identity
@@ -114,15 +115,15 @@ type Guarantees struct {
 type State uint8
 
 const (
-	// Connecting: there has been no link yet.
+	// Connecting says that there has been no link yet.
 	Connecting State = iota
-	// Up: a link is there.
+	// Up says that a link is there.
 	Up
-	// Down: reconnecting, or, on a server's side, parked.
+	// Down says that it is reconnecting, or, on a server's side, parked.
 	Down
-	// Closing: Close or Shutdown is under way.
+	// Closing says that Close or Shutdown is under way.
 	Closing
-	// Ended: for good.
+	// Ended says that it is over, for good.
 	Ended
 )
 
@@ -147,7 +148,7 @@ func newConnection(o *Options, s *Server, address string, codec protocol.Codec) 
 		opt: o, server: s, address: address, log: o.Logger, codec: codec, caps: codec.Caps(),
 		linkUp: make(chan struct{}), redial: make(chan struct{}, 1), done: make(chan struct{}),
 		attach: make(chan struct{}, 1), reconnect: !o.Reconnect.Off,
-		q: newSendQueue(o.OnSessionLost == Resend),
+		q: newSendQueue(o.OnSessionLost == Resend), bounds: o.SendQueue,
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -308,9 +309,7 @@ func (c *Connection) SetSendQueue(q Queue) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	o := *c.opt
-	o.SendQueue = q
-	c.opt = &o
+	c.bounds = q
 	c.wakeRooms()
 	c.kick()
 	return nil

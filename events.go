@@ -11,25 +11,25 @@ type Event interface{ isEvent() }
 
 // The events.
 type (
-	// Connected: a link is up.
+	// Connected says that a link is up.
 	Connected struct {
 		At       time.Time
 		Resumed  bool // the session went on; false: it is new
 		Replayed int  // units sent again because the old link may have lost them
 		Peer     Peer
 	}
-	// Disconnected: the link is down.
+	// Disconnected says that the link is down.
 	Disconnected struct {
 		At  time.Time
 		Err error // *LinkError or *ProtocolError
 	}
-	// Reconnecting: the next attempt to dial is Delay away.
+	// Reconnecting says that the next attempt to dial is Delay away.
 	Reconnecting struct {
 		Attempt int
 		Delay   time.Duration
 		Err     error // of the last attempt
 	}
-	// SessionLost: the peer does not have our session any more. A dialled
+	// SessionLost says that the peer does not have our session any more. A dialled
 	// connection goes on with a new one.
 	SessionLost struct {
 		Unconfirmed int // our messages that were written and not confirmed
@@ -37,32 +37,32 @@ type (
 		Total       uint64
 		Err         error
 	}
-	// MessageGap: messages are missing; the same Gap stands in the stream, in
+	// MessageGap says that messages are missing; the same Gap stands in the stream, in
 	// Message.Gap.
 	MessageGap struct {
 		Gap
 		Total uint64
 	}
-	// Nacked: the peer's application refused a message; for senders who keep
+	// Nacked says that the peer's application refused a message; for senders who keep
 	// no receipt.
 	Nacked struct {
 		ID     uint64
 		Reason string
 		Total  uint64
 	}
-	// SlowPeer: our send queue is full.
+	// SlowPeer says that our send queue is full.
 	SlowPeer struct {
 		Queue struct{ Messages, Bytes int }
 		Since time.Duration
 	}
-	// SlowReader: our application does not Receive, or does not Ack.
+	// SlowReader says that our application does not Receive, or does not Ack.
 	SlowReader struct {
 		Waiting, Unacked int
 		Oldest           time.Duration
 	}
-	// WireFault: bad input was dropped; the link lives.
+	// WireFault says that bad input was dropped; the link lives.
 	WireFault struct{ Err error }
-	// Refused: a handshake with this server failed or was turned away.
+	// Refused says that a handshake with this server failed or was turned away.
 	Refused struct {
 		Addr string
 		Err  error

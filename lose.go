@@ -24,7 +24,7 @@ func (c *Connection) loseSession(cause error) error {
 		c.nacks.lose(lost.first, lost.last, e)
 		c.flawed.Store(true)
 		c.resolveTo(lost.last)
-		c.q.pushFront(protocol.Gap{First: lost.first, Last: lost.last, Count: uint64(lost.messages), Reason: uint8(LostWithSession)}) //nolint:gosec // not negative
+		c.q.pushFront(protocol.Gap{First: lost.first, Last: lost.last, Count: uint64(lost.messages), Reason: uint8(LostWithSession)})
 	}
 	if c.saidEnd {
 		c.q.keepEnd()

@@ -215,7 +215,7 @@ func (q *sendQueue) split(g *group, units, bytes uint64) *group {
 	}
 	body := g.slab.buf[g.start+protocol.HeadSize : g.end]
 	rest, n := body, 0
-	for uint64(n) < units { //nolint:gosec // not negative
+	for uint64(n) < units {
 		_, after, err := protocol.NextUnit(rest)
 		if err != nil || uint64(len(body)-len(after)) > bytes { //nolint:gosec // not negative
 			break
@@ -231,11 +231,11 @@ func (q *sendQueue) split(g *group, units, bytes uint64) *group {
 	front := *g
 	front.slab, front.start, front.end = own, 0, len(own.buf)
 	front.count, front.messages, front.resolved = n, n, min(g.resolved, n)
-	front.lastID = g.firstID + uint64(n) - 1 //nolint:gosec // not negative
+	front.lastID = g.firstID + uint64(n) - 1
 	front.summed, front.closed = false, true
 
 	g.start += cut
-	g.first += uint64(n) //nolint:gosec // not negative
+	g.first += uint64(n)
 	g.firstID = front.lastID + 1
 	g.count -= n
 	g.messages -= n

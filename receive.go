@@ -3,6 +3,7 @@ package serpy
 import (
 	"bytes"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/serpy-go/serpy/internal/session"
@@ -212,17 +213,17 @@ func (q *receiveQueue) unitTaken(m *Message, u *protocol.Unit, k *chunk, e *era,
 		return q.messageTaken(m, u, k, e, wire)
 	}
 	k.release(1)
-	q.done(q.unit, q.unit, 1, wire)
+	q.done(q.unit, q.unit, wire)
 	return false
 }
 
 func (q *receiveQueue) fail(section, reason string) { q.fault = protocol.Errorf(section, "%s", reason) }
 
 // done frees what no application has to acknowledge.
-func (q *receiveQueue) done(first, last, units, wire uint64) {
+func (q *receiveQueue) done(first, last, wire uint64) {
 	f := &q.free
 	f.unit = last
-	f.units += units
+	f.units++
 	f.bytes += wire
 	if !q.now.acks {
 		return
@@ -260,7 +261,7 @@ func (q *receiveQueue) messageTaken(m *Message, u *protocol.Unit, k *chunk, e *e
 		}
 		if m.role >= protocol.Reply {
 			k.release(1)
-			q.done(q.unit, q.unit, 1, wire)
+			q.done(q.unit, q.unit, wire)
 			return false
 		}
 	}
@@ -281,7 +282,7 @@ func (q *receiveQueue) decode85(m *Message) bool {
 		q.fault = protocol.Errorf("4.6", "a payload is not base85: %v", err)
 		return false
 	}
-	m.Data = data[:len(data):len(data)]
+	m.Data = slices.Clip(data)
 	return true
 }
 
@@ -293,7 +294,7 @@ func (q *receiveQueue) finish(m *Message, e *era, first, wire uint64) {
 	if e.acks {
 		q.free.unit = m.unit // freed by Ack
 	} else {
-		q.done(first, m.unit, 1, wire)
+		q.done(first, m.unit, wire)
 	}
 	q.delivered++
 }
@@ -335,7 +336,7 @@ func (q *receiveQueue) fragmentTaken(m *Message, u *protocol.Unit, k *chunk, e *
 	}
 	last := u.Flags&protocol.UnitMore == 0
 	if w.skip {
-		q.done(q.unit, q.unit, 1, wire)
+		q.done(q.unit, q.unit, wire)
 		if last {
 			q.id++
 			*w = making{}
@@ -371,7 +372,7 @@ func (q *receiveQueue) wholeTaken(m *Message, e *era) bool {
 		return false
 	}
 	q.id++
-	*m = Message{Data: w.data[:len(w.data):len(w.data)], Mode: protocol.ModeOf(w.flags), ID: q.id, unit: q.unit, epoch: e.epoch}
+	*m = Message{Data: slices.Clip(w.data), Mode: protocol.ModeOf(w.flags), ID: q.id, unit: q.unit, epoch: e.epoch}
 	if err := m.setMeta(&w.meta); err != nil {
 		q.fault = err
 		return false

@@ -182,8 +182,7 @@ func (c *Connection) connect(attempt int) (*link, error) {
 	if err != nil {
 		_ = conn.Close()
 		l.in.close()
-		var le *LinkError
-		if errors.As(err, &le) {
+		if le, ok := errors.AsType[*LinkError](err); ok {
 			le.Attempt = attempt
 		}
 		return nil, err

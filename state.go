@@ -72,7 +72,7 @@ func (c *Connection) confirmed() {
 		return
 	}
 	c.stats.progress = true
-	if c.slowSaid && 2*c.q.messages <= c.opt.SendQueue.Messages && 2*c.q.bytes <= c.opt.SendQueue.Bytes {
+	if c.slowSaid && 2*c.q.messages <= c.bounds.Messages && 2*c.q.bytes <= c.bounds.Bytes {
 		c.slowSaid = false
 	}
 	c.wakeRooms()
@@ -178,15 +178,17 @@ func (c *Connection) tick() {
 func (c *Connection) checkSlowReader() {
 	units, bytes := c.rq.maxUnits, c.rq.maxBytes
 	waiting, waitingBytes := c.rq.size()
-	full := uint64(waiting) >= units || uint64(waitingBytes)+protocol.MaxBody >= bytes //nolint:gosec // not negative
-	half := uint64(waiting) <= units/2 && uint64(waitingBytes) <= bytes/2              //nolint:gosec // not negative
+	have, haveBytes := uint64(waiting), uint64(waitingBytes) //nolint:gosec // not negative
+	full := have >= units || haveBytes+protocol.MaxBody >= bytes
+	half := have <= units/2 && haveBytes <= bytes/2
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	unacked := 0
 	if c.opt.AckWhen == OnProcessed {
-		unacked = int(c.sess.Unprocessed()) //nolint:gosec // bounded by the window
-		full = full || uint64(unacked) >= units
-		half = half && uint64(unacked) <= units/2
+		open := c.sess.Unprocessed()
+		unacked = int(open) //nolint:gosec // bounded by the window
+		full = full || open >= units
+		half = half && open <= units/2
 	}
 	switch {
 	case full && !c.stats.slowReader:

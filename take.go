@@ -97,8 +97,7 @@ func (c *Connection) take(m *Message) (ok bool, err error) {
 
 // streamEnd says how the stream of messages ended; a fault ends the connection.
 func (c *Connection) streamEnd(err error) error {
-	var fault *protocol.Error
-	if !errors.As(err, &fault) {
+	if _, fault := errors.AsType[*protocol.Error](err); !fault {
 		return err
 	}
 	bad := &ProtocolError{Codec: c.codec.Name(), Err: err}
