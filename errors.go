@@ -178,10 +178,28 @@ type unconfirmedBecause struct{ err error }
 func (e *unconfirmedBecause) Error() string   { return ErrUnconfirmed.Error() + ": " + e.err.Error() }
 func (e *unconfirmedBecause) Unwrap() []error { return []error{ErrUnconfirmed, e.err} }
 
-// opError names the package and the call once, at the public edge.
+// ending makes an error that ends a connection a net.ErrClosed, if it is none.
+func ending(err error) error {
+	if err == nil || errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return &endingError{err}
+}
+
+type endingError struct{ err error }
+
+func (e *endingError) Error() string        { return e.err.Error() }
+func (e *endingError) Unwrap() error        { return e.err }
+func (e *endingError) Is(target error) bool { return target == net.ErrClosed }
+
+// opError names the package and the call once, at the public edge. An OptionError
+// names the package itself.
 func opError(op string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if option, ok := err.(*OptionError); ok { //nolint:errorlint // as it was made
+		return option
 	}
 	return fmt.Errorf("serpy: %s: %w", op, err)
 }

@@ -3,6 +3,7 @@ package serpy
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"math"
 	"net"
@@ -292,7 +293,11 @@ func (o *Options) check() error {
 	case o.IdleTimeout < o.Heartbeat && o.Heartbeat != off:
 		return &OptionError{"IdleTimeout", o.IdleTimeout, "less than Heartbeat: a healthy idle link would be cut"}
 	}
-	return o.Transport.Validate()
+	var bad *transport.OptionError
+	if errors.As(o.Transport.Validate(), &bad) {
+		return &OptionError{"Transport." + bad.Field, bad.Value, bad.Err.Error()}
+	}
+	return nil
 }
 
 // withDefaults fills in and checks a queue; the bytes that are not given grow with

@@ -46,8 +46,9 @@ type Server struct {
 }
 
 // A Handler serves one session, not one link. ctx has the values of Serve's, and
-// ends with c, or when Shutdown's grace is over. When it returns, c is closed as by
-// c.Close; an error becomes the reason that the peer sees. Panics are not
+// ends with c, or when Shutdown's grace is over; that it ended with c does not keep
+// Receive from giving what c received before. When the handler returns, c is closed
+// as by c.Close; an error becomes the reason that the peer sees. Panics are not
 // recovered.
 type Handler func(ctx context.Context, c *Connection) error
 
@@ -217,16 +218,16 @@ func (s *Server) Serve(ctx context.Context, h Handler) error {
 // handle runs the handler of one session.
 func (s *Server) handle(values context.Context, c *Connection, h Handler) {
 	defer s.handlers.Done()
-	ctx, cancel := context.WithCancel(values)
-	defer cancel()
-	stop := context.AfterFunc(s.grace, cancel)
+	ctx, cancel := context.WithCancelCause(values)
+	defer cancel(nil)
+	stop := context.AfterFunc(s.grace, func() { cancel(nil) })
 	defer stop()
 	ended := make(chan struct{})
 	defer close(ended)
 	go func() {
 		select {
 		case <-c.done:
-			cancel()
+			cancel(ownEnd{c})
 		case <-ended:
 		}
 	}()

@@ -3,6 +3,7 @@ package serpy
 import (
 	"bytes"
 	"time"
+	"unicode/utf8"
 
 	"github.com/serpy-go/serpy/protocol"
 	"github.com/serpy-go/serpy/protocol/base85"
@@ -40,6 +41,11 @@ func (w *wireMessage) encode(m *Message) error {
 	if len(m.Header) > 0 {
 		if len(m.Header) > protocol.MaxHeaderNames {
 			return ErrTooLarge
+		}
+		for name, value := range m.Header {
+			if !utf8.ValidString(name) || !utf8.ValidString(value) {
+				return &OptionError{"Message.Header", m.Header, "names and values are UTF-8"}
+			}
 		}
 		if w.meta.Header = protocol.AppendHeader(nil, m.Header); len(w.meta.Header) > protocol.MaxHeader {
 			return ErrTooLarge
