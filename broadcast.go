@@ -19,7 +19,10 @@ func (s *Server) Broadcast(m Message, except ...*Connection) (missed int, err er
 		return 0, opError("broadcast", err)
 	}
 	for _, c := range s.Connections() {
-		if !slices.Contains(except, c) && !c.cast(&w, true) {
+		if slices.Contains(except, c) {
+			continue
+		}
+		if had, _ := c.cast(&w, true); !had {
 			missed++
 		}
 	}
@@ -27,7 +30,8 @@ func (s *Server) Broadcast(m Message, except ...*Connection) (missed int, err er
 }
 
 // BroadcastWait is Broadcast that loses nothing: at peers whose Policy is Block it
-// waits, within ctx, for room. The others have m when the slow one is waited for.
+// waits, within ctx, for room. The others have m when the slow one is waited for. A
+// peer that takes no messages of m's size finds a Gap.
 func (s *Server) BroadcastWait(ctx context.Context, m Message, except ...*Connection) error {
 	if err := ctx.Err(); err != nil {
 		return opError("broadcast", err)
@@ -38,14 +42,14 @@ func (s *Server) BroadcastWait(ctx context.Context, m Message, except ...*Connec
 	}
 	var slow []*Connection
 	for _, c := range s.Connections() {
-		if !slices.Contains(except, c) && !c.cast(&w, !c.blocks()) {
+		if slices.Contains(except, c) {
+			continue
+		}
+		if _, full := c.cast(&w, !c.blocks()); full {
 			slow = append(slow, c)
 		}
 	}
 	for _, c := range slow {
-		if !c.blocks() {
-			continue // its own policy dropped it
-		}
 		shared := w
 		if _, err := c.admit(ctx, &shared, true); err != nil && ctx.Err() != nil {
 			return opError("broadcast", err)
@@ -76,32 +80,33 @@ func encodeShared(m *Message, o *Options) (w wireMessage, err error) {
 func (c *Connection) blocks() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.opt.SendQueue.Policy == Block
+	return c.bounds.Policy == Block
 }
 
-// cast queues a shared message without waiting. Without room it leaves a gap where
-// mark is set, and says false.
-func (c *Connection) cast(w *wireMessage, mark bool) bool {
+// cast queues a shared message without waiting. Where that drops one, or where the
+// peer takes none of this size, it leaves a gap and says that the peer did not have
+// all. Without room it leaves a gap if mark is set, and says full otherwise.
+func (c *Connection) cast(w *wireMessage, mark bool) (had, full bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.sendError() != nil {
-		return true // it is going: nothing is missed that it could have had
+		return true, false // it is going: nothing is missed that it could have had
 	}
 	if len(w.payload) <= c.mostWire() {
 		before := c.stats.dropped[DroppedBySender]
 		if _, ok := c.tryAdmit(w, nil); ok {
 			c.kick()
-			return c.stats.dropped[DroppedBySender] == before
+			return c.stats.dropped[DroppedBySender] == before, false
 		}
-	}
-	if !mark {
-		return false
+		if !mark {
+			return false, true
+		}
 	}
 	c.q.accepted++
 	c.stage.pushDropped(c.q.accepted)
 	c.stats.dropped[DroppedBySender]++
 	c.kick()
-	return false
+	return false, false
 }
 
 // mostWire bounds a payload as it stands on the wire. c.mu is held.

@@ -127,7 +127,7 @@ func (c *Connection) sendSmall(data []byte, u protocol.UnitFlags) (id uint64) {
 // fits says whether a message of n bytes may be accepted at once, by copying it
 // behind the last. c.mu is held.
 func (c *Connection) fits(n int) bool {
-	b := &c.opt.SendQueue
+	b := &c.bounds
 	return n <= protocol.FragmentSize && c.caps.CleanBinary && c.caps.MaxPayload == 0 && !b.Policy.drops() &&
 		!c.sendClosed && !c.ended && len(c.rooms) == 0 &&
 		c.q.messages < b.Messages && c.q.bytes+n+8 <= b.Bytes && c.stage.list.len() == 0 && n <= c.most()
@@ -185,7 +185,7 @@ func (c *Connection) prepare(m *Message) (w wireMessage, err error) {
 		return w, err
 	}
 	c.mu.Lock()
-	most, drops, bytesBound := c.most(), c.opt.SendQueue.Policy.drops(), c.opt.SendQueue.Bytes
+	most, drops, bytesBound := c.most(), c.bounds.Policy.drops(), c.bounds.Bytes
 	c.mu.Unlock()
 	if len(m.Data) > most || len(m.Data) > bytesBound {
 		return w, ErrTooLarge
@@ -212,7 +212,7 @@ func (c *Connection) admit(ctx context.Context, w *wireMessage, wait bool) (id u
 			c.mu.Unlock()
 			return id, nil
 		}
-		if !wait || c.opt.SendQueue.Policy == Fail {
+		if !wait || c.bounds.Policy == Fail {
 			c.leave(turn)
 			c.mu.Unlock()
 			return 0, ErrQueueFull
@@ -249,7 +249,7 @@ func (c *Connection) sendError() error {
 // tryAdmit accepts a message if there is room and nobody waits before it. c.mu is
 // held.
 func (c *Connection) tryAdmit(w *wireMessage, turn chan struct{}) (id uint64, ok bool) {
-	b := &c.opt.SendQueue
+	b := &c.bounds
 	if len(c.rooms) > 0 && c.rooms[0] != turn && (!b.Policy.drops() || w.acked()) {
 		return 0, false
 	}
@@ -259,7 +259,7 @@ func (c *Connection) tryAdmit(w *wireMessage, turn chan struct{}) (id uint64, ok
 		return id, ok
 	}
 	size := w.size()
-	if c.q.messages >= b.Messages || c.q.messages > 0 && c.q.bytes+size > max(b.Bytes, size) {
+	if c.q.messages >= b.Messages || c.q.messages > 0 && c.q.bytes+c.stage.bytes+size > max(b.Bytes, size) {
 		return 0, false
 	}
 	c.q.accepted++

@@ -101,7 +101,7 @@ func (e *staged) gap() protocol.Gap {
 // offer accepts a message under a dropping policy, or says that it has to wait
 // (an acked one finds nothing to drop). c.mu is held.
 func (c *Connection) offer(w *wireMessage) (id uint64, dropped int, ok bool) {
-	s, b := &c.stage, &c.opt.SendQueue
+	s, b := &c.stage, &c.bounds
 	full := func() bool { return s.messages >= b.Messages || s.messages > 0 && s.bytes+w.size() > b.Bytes }
 	if b.Policy == DropNewest && !w.acked() && full() {
 		c.q.accepted++
@@ -132,7 +132,7 @@ func (c *Connection) offer(w *wireMessage) (id uint64, dropped int, ok bool) {
 // unstage moves staged messages into the send queue, as far as the bounds for what
 // is written and unconfirmed allow. c.mu is held.
 func (c *Connection) unstage() {
-	s, b := &c.stage, &c.opt.SendQueue
+	s, b := &c.stage, &c.bounds
 	for s.list.len() > 0 {
 		written := c.q.messages - s.messages
 		e := s.list.at(0)
