@@ -25,7 +25,7 @@ type group struct {
 	closed bool
 	mark   bool // the end
 	part   bool // a fragment that is not the last of its message
-	size   int  // payload of the message of several fragments that begins here, decoded
+	size   int  // payload of the last message that begins here, before base85
 	flags  protocol.Flags
 }
 
@@ -82,11 +82,19 @@ func (q *sendQueue) add(u protocol.UnitFlags, flags protocol.Flags, meta, payloa
 
 // addMessage appends a whole message.
 func (q *sendQueue) addMessage(u protocol.UnitFlags, flags protocol.Flags, meta, payload []byte) {
-	q.largest = max(q.largest, len(payload))
 	g := q.add(u, flags, meta, payload)
 	q.appended++
 	g.lastID = q.appended
 	g.messages++
+	q.sized(g, u, len(payload))
+}
+
+// sized takes down how large a message is that begins in g, before base85.
+func (q *sendQueue) sized(g *group, u protocol.UnitFlags, size int) {
+	if u&protocol.UnitBase85 != 0 {
+		size -= (size + 4) / 5
+	}
+	g.size, q.largest = size, max(q.largest, size)
 }
 
 // addAlone appends a unit that has a group to itself. Its payload is not copied if
@@ -232,7 +240,7 @@ func (q *sendQueue) split(g *group, units, bytes uint64) *group {
 	front.slab, front.start, front.end = own, 0, len(own.buf)
 	front.count, front.messages, front.resolved = n, n, min(g.resolved, n)
 	front.lastID = g.firstID + uint64(n) - 1
-	front.summed, front.closed = false, true
+	front.summed, front.closed, front.size = false, true, 0
 
 	g.start += cut
 	g.first += uint64(n)
@@ -480,11 +488,13 @@ func (q *sendQueue) dropLarger(written uint64, most int) (ids [][2]uint64) {
 	return ids
 }
 
-// messageAt gives the payload bytes of the message of several fragments that begins
-// with the group i, and the index behind its last group. All others are 0: every
-// peer takes them.
+// messageAt gives the payload bytes of the message that has the group i, or the
+// groups from i on, to itself, and the index behind its last group; 0 if it is a
+// group of several.
 func (q *sendQueue) messageAt(i int) (size, end int) {
-	size = q.groups.at(i).size
+	if g := q.groups.at(i); g.part || g.count == 1 {
+		size = g.size
+	}
 	for end = i; size > 0 && end < q.groups.len() && q.groups.at(end).part; end++ {
 	}
 	return size, min(end+1, q.groups.len())

@@ -81,13 +81,13 @@ func (w *wireMessage) flags() (f protocol.Flags) {
 
 // appendTo puts the message into the groups of a queue.
 func (w *wireMessage) appendTo(q *sendQueue) {
-	q.largest = max(q.largest, len(w.payload))
 	u := w.meta.Mode.Flags()
 	if len(w.payload) <= protocol.FragmentSize {
 		if w.owned && len(w.payload) >= pinBytes {
 			g := q.addAlone(u, w.flags(), w.fields, w.payload, true)
 			q.appended++
 			g.lastID, g.messages = q.appended, 1
+			q.sized(g, u, len(w.payload))
 			return
 		}
 		q.addMessage(u, w.flags(), w.fields, w.payload)
@@ -105,6 +105,9 @@ func (w *wireMessage) appendTo(q *sendQueue) {
 		}
 		g := q.addAlone(flags, w.flags(), fields, rest[:n:n], true)
 		g.part = n < len(rest)
+		if flags&protocol.UnitContinued == 0 {
+			q.sized(g, u, len(w.payload))
+		}
 		fields, rest = nil, rest[n:]
 		if !g.part {
 			q.appended++

@@ -1,0 +1,5 @@
+//go:build !race
+
+package serpy_test
+
+const raceEnabled = false
