@@ -42,7 +42,7 @@ func TestPrivateAddressesLeaveNothingBehind(t *testing.T) {
 	require.NoDirExists(t, folder)
 }
 
-func TestProxyCuts(t *testing.T) {
+func TestCableCuts(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			address, where := "tcp://127.0.0.1:0", "127.0.0.1:0"
@@ -60,9 +60,9 @@ func TestProxyCuts(t *testing.T) {
 					c.Close()
 				}
 			}()
-			p, dial, err := newProxy(t.Context(), address, network+"://"+target.Addr().String(), 20*time.Millisecond)
+			p, err := newCable(t.Context(), address, network+"://"+target.Addr().String(), 20*time.Millisecond)
 			require.NoError(t, err)
-			_, where = split(dial)
+			_, where = split(p.url)
 			var dialer net.Dialer
 			c, err := dialer.DialContext(t.Context(), network, where)
 			require.NoError(t, err)
@@ -71,17 +71,17 @@ func TestProxyCuts(t *testing.T) {
 			}
 			require.NoError(t, c.Close())
 			<-drained
-			require.NoError(t, p.Close())
+			require.NoError(t, p.close())
 			require.NoError(t, target.Close())
-			assert.Equal(t, 1, p.Cuts())
+			assert.Positive(t, p.Cuts())
 		})
 	}
 }
 
-func TestProxyNamesTheFlagThatItCannotListenOn(t *testing.T) {
-	_, _, err := newProxy(t.Context(), "tcp://192.0.2.1:1", "tcp://127.0.0.1:1", time.Hour)
+func TestCableNamesTheFlagThatItCannotListenOn(t *testing.T) {
+	_, err := newCable(t.Context(), "tcp://192.0.2.1:1", "tcp://127.0.0.1:1", time.Hour)
 	require.ErrorContains(t, err, "-addr tcp://192.0.2.1:1")
-	_, _, err = newProxy(t.Context(), "unix://"+filepath.Join(t.TempDir(), "no", "folder"), "tcp://127.0.0.1:1", time.Hour)
+	_, err = newCable(t.Context(), "unix://"+filepath.Join(t.TempDir(), "no", "folder"), "tcp://127.0.0.1:1", time.Hour)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 

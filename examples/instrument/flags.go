@@ -110,7 +110,7 @@ func newFlagSet(cfg *config, raw *rawFlags) *flag.FlagSet {
 	set.StringVar(&cfg.out, "out", "", "`file` into which the workstation writes what it receives")
 	set.StringVar(&raw.mode, "mode", "plain", "`mode` of the messages: plain, acked, base85 or acked-base85")
 	set.StringVar(&raw.policy, "policy", "block", "`what` a full send queue does: block, drop-oldest or keep-latest;\nacked messages are never dropped")
-	set.IntVar(&cfg.queue, "queue", 0, "messages that each queue holds at most (default 4096; 16 with a dropping policy or -slow)")
+	set.IntVar(&cfg.queue, "queue", 0, "messages that each queue holds at most (default 4096; 4 with a dropping policy or -slow)")
 	set.Float64Var(&cfg.rate, "rate", 0, "messages a second, in `Hz`, of host and camera (default 20 and 30)")
 	set.StringVar(&raw.size, "size", "64KiB", "`bytes` of a file in one message, as 65536 or 64KiB")
 	set.DurationVar(&cfg.duration, "duration", 0, "end after this long (default: 5s for host and camera in one process, else the file's end or Ctrl-C)")
@@ -223,7 +223,7 @@ func checkChoices(cfg *config, raw rawFlags, given map[string]bool) error {
 	}
 	cfg.size = int(size)
 	if !given["queue"] && (cfg.policy != serpy.Block || cfg.slow > 0) {
-		cfg.queue = 16 // So few that slowness shows in seconds, and what arrives is recent.
+		cfg.queue = 4 // So few that slowness shows in seconds, and what arrives is recent.
 	}
 	if cfg.out != "" && cfg.role == roleInstrument {
 		return errors.New("-out is for the workstation, which writes what it receives; leave it away here")

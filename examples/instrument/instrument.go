@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/serpy-go/serpy"
-	"github.com/serpy-go/serpy/serpytest"
 )
 
 // Tags of what the instrument sends; commands and their answers have none.
@@ -31,17 +30,17 @@ type instrument struct {
 	cfg    config
 	screen *screen
 	server *serpy.Server
-	proxy  *serpytest.Proxy // The bad cable in front of the server; nil without -cut.
-	dial   string           // The proxy's address, as a workstation dials it.
-	trust  *x509.CertPool   // What a workstation in this process trusts; nil without tls.
-	notice string           // For a person, about the certificate.
-	remove func() error     // Takes away what lies on disk for the server behind the proxy.
+	cable  *cable         // In front of the server; nil without -cut.
+	trust  *x509.CertPool // What a workstation in this process trusts; nil without tls.
+	notice string         // For a person, about the certificate.
+	remove func() error   // Takes away what lies on disk for the server behind the proxy.
 	rate   rate
 	claim  atomic.Bool   // The one stream of this run has been asked for.
 	done   chan struct{} // Closed when the one stream of this run has ended.
 
 	acquire context.Context    // Ends when live sources have to.
 	late    context.Context    // Ends when all has to.
+	stop    context.CancelFunc // Ends acquire.
 	halt    context.CancelFunc // Ends both.
 
 	sent, sentBytes atomic.Uint64
@@ -89,7 +88,7 @@ func (in *instrument) listen() error {
 		return errors.Join(fmt.Errorf("-addr %s: %w", in.cfg.address, err), in.remove())
 	}
 	if in.cfg.cut > 0 {
-		if in.proxy, in.dial, err = newProxy(in.acquire, in.cfg.address, in.server.Address(), in.cfg.cut); err != nil {
+		if in.cable, err = newCable(in.acquire, in.cfg.address, in.server.Address(), in.cfg.cut); err != nil {
 			return errors.Join(err, in.server.Shutdown(in.acquire), in.remove())
 		}
 	}
@@ -103,13 +102,14 @@ func (in *instrument) setEnds(ctx context.Context) {
 		acquire, cancel = context.WithTimeout(ctx, in.cfg.duration)
 	}
 	in.late, in.acquire = late, acquire
+	in.stop = cancel
 	in.halt = func() { cancel(); cancelLate() }
 }
 
 // address is what a workstation dials.
 func (in *instrument) address() string {
-	if in.proxy != nil {
-		return in.dial
+	if in.cable != nil {
+		return in.cable.url
 	}
 	return in.server.Address()
 }
@@ -144,16 +144,13 @@ func (in *instrument) run() error {
 		served <- nil
 	}
 	err = errors.Join(err, in.server.Shutdown(in.late), <-served)
-	if in.proxy != nil {
-		err = errors.Join(err, in.proxy.Close())
+	if in.cable != nil {
+		err = errors.Join(err, in.cable.close())
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return errors.Join(in.err, err, in.remove())
 }
-
-// stop ends a run now.
-func (in *instrument) stop() { in.halt() }
 
 // progress is how far the sending is.
 func (in *instrument) progress() progress {
@@ -227,7 +224,7 @@ func (in *instrument) stream(ctx context.Context, c *serpy.Connection) (report, 
 	}
 	if sendErr == nil && (in.cfg.mode == serpy.Acked || in.cfg.mode == serpy.Base85Acked) && sum.Sent > 0 {
 		// Receipts resolve in order: the last stands for all.
-		if err := last.Wait(ctx); err != nil {
+		if err := last.Wait(in.late); err != nil { // Not ctx: the workstation may have closed by now.
 			sendErr = fmt.Errorf("the last message was not confirmed: %w", err)
 		}
 	}

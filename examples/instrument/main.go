@@ -135,13 +135,13 @@ func runWorkstation(ctx context.Context, cfg config, screen *screen) (rep report
 		if privateErr != nil {
 			return rep, fmt.Errorf("-cut: %w", privateErr)
 		}
-		p, dial, proxyErr := newProxy(ctx, near, cfg.address, cfg.cut)
+		bad, proxyErr := newCable(ctx, near, cfg.address, cfg.cut)
 		if proxyErr != nil {
 			return rep, errors.Join(proxyErr, remove())
 		}
-		defer func() { err = errors.Join(err, p.Close(), remove()) }()
+		defer func() { err = errors.Join(err, bad.close(), remove()) }()
 		cfg.serverName = hostOf(cfg.address)
-		cfg.address = dial
+		cfg.address = bad.url
 	}
 	return newWorkstation(cfg, screen).run(ctx, late)
 }

@@ -126,9 +126,9 @@ func TestAskAnInstrument(t *testing.T) {
 // A file goes to the first workstation; the second is told so.
 func TestSecondWorkstationIsTurnedAway(t *testing.T) {
 	from := recording(t, 1<<20)
-	in := start(t, "-role", "instrument", "-addr", "tcp://127.0.0.1:0", "-source", "file:"+from, "-queue", "4")
+	in := start(t, "-role", "instrument", "-addr", "tcp://127.0.0.1:0", "-source", "file:"+from, "-size", "8KiB", "-queue", "4")
 	address := in.says(t, "listening on ")
-	first := start(t, "-role", "workstation", "-addr", address, "-slow", "30ms", "-queue", "2", "-json")
+	first := start(t, "-role", "workstation", "-addr", address, "-slow", "15ms", "-queue", "2", "-json")
 	in.says(t, "messages") // Progress: the first has the stream.
 	second := start(t, "-role", "workstation", "-addr", address)
 	assert.Contains(t, second.says(t, "instrument: "), "taken by another workstation")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -71,8 +72,9 @@ func (w *workstation) run(ctx, late context.Context) (rep report, err error) {
 	return w.take(ctx, late, c)
 }
 
-// dial connects. A workstation alone may be started before its instrument: it
-// goes on trying, and says so.
+// dial connects. The first link may be cut as any other, and a workstation may be
+// started before its instrument: it goes on trying, and says so. Who only asks
+// learns at once that nobody is there.
 func (w *workstation) dial(ctx context.Context) (*serpy.Connection, error) {
 	conf, err := clientTLS(w.cfg)
 	if err != nil {
@@ -81,9 +83,9 @@ func (w *workstation) dial(ctx context.Context) (*serpy.Connection, error) {
 	if w.cfg.insecure {
 		w.screen.notef("-insecure: any certificate will do; whoever sits in between can read and change everything")
 	}
-	first := serpy.FailFast
-	if w.cfg.role == roleWorkstation && w.cfg.ask == "" {
-		first = serpy.InBackground
+	first := serpy.InBackground
+	if w.cfg.ask != "" {
+		first = serpy.FailFast
 	}
 	return serpy.Dial(ctx, w.cfg.address, &serpy.Options{
 		Name: "workstation", TLS: conf, MaxMessage: maxMessage,
@@ -97,7 +99,7 @@ func (w *workstation) dial(ctx context.Context) (*serpy.Connection, error) {
 // follow counts links, says what keeps one from coming up, and calls lose when
 // the session is gone: a new one would have to begin the stream anew.
 func (w *workstation) follow(ctx context.Context, c *serpy.Connection, lose context.CancelCauseFunc) {
-	trouble := ""
+	trouble, since := "", time.Now()
 	for e := range c.Events(ctx) {
 		switch e := e.(type) {
 		case serpy.Connected:
@@ -106,16 +108,30 @@ func (w *workstation) follow(ctx context.Context, c *serpy.Connection, lose cont
 				w.resumed.Add(1)
 			}
 			trouble = ""
+		case serpy.Disconnected:
+			since = time.Now()
 		case serpy.Reconnecting:
 			// A link that breaks is the exercise; one that does not come back is news.
-			if text := fmt.Sprint(e.Err); e.Attempt > 3 && text != trouble {
+			if text := reason(e.Err); time.Since(since) > time.Second && text != trouble {
 				trouble = text
-				w.screen.notef("no link to %s, still trying: %s", w.cfg.address, plain(e.Err))
+				w.screen.notef("no link to %s, still trying: %s", w.cfg.address, text)
 			}
 		case serpy.SessionLost:
 			lose(fmt.Errorf("the instrument has forgotten this session, as after a restart; start the workstation anew: %w", e.Err))
 		}
 	}
+}
+
+// reason is why a link did not come up, without the number of the attempt and the
+// port of this side, which change each time.
+func reason(err error) string {
+	if link, ok := errors.AsType[*serpy.LinkError](err); ok && link.Err != nil {
+		err = link.Err
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	return plain(err)
 }
 
 // take receives until the end marker, answers it, and reports.
