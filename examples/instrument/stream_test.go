@@ -82,7 +82,7 @@ func TestEveryModeAndAddress(t *testing.T) {
 					address = "unix://" + filepath.Join(t.TempDir(), "s")
 				}
 				to := filepath.Join(t.TempDir(), "out")
-				rep := play(t, "-source", "file:"+from, "-out", to, "-addr", address, "-mode", mode, "-cut", "5ms", "-size", "10000")
+				rep := play(t, "-source", "file:"+from, "-out", to, "-addr", address, "-mode", mode, "-cut", "10ms", "-size", "10000")
 				whole(t, rep, from, to)
 			})
 		}
