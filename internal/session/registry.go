@@ -63,11 +63,11 @@ func NewRegistry(b Bounds) *Registry {
 type Outcome uint8
 
 const (
-	// Refused: answer with Decision.Refuse and end the link.
+	// Refused says: answer with Decision.Refuse and end the link.
 	Refused Outcome = iota
-	// Opened: a session is new.
+	// Opened says that a session is new.
 	Opened
-	// Resumed: the session is there; join its old link, then ask Current.
+	// Resumed says that the session is there: join its old link, then ask Current.
 	Resumed
 )
 

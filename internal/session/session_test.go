@@ -35,11 +35,11 @@ func TestNothingIsWrittenWithoutALinkOrBeyondTheLimit(t *testing.T) {
 	p := newPair(t, config(0), small)
 	units, bytes := p.a.Credit()
 	require.EqualValues(t, 3, units)
-	require.EqualValues(t, small.Bytes, bytes)
+	require.Equal(t, small.Bytes, bytes)
 	p.send(3)
 	units, bytes = p.a.Credit()
 	require.Zero(t, units)
-	require.EqualValues(t, small.Bytes-30, bytes)
+	require.Equal(t, small.Bytes-30, bytes)
 	require.Panics(t, func() { p.a.Written(1, 10) })
 	p.b.Taken(1, 1, 10)
 	require.True(t, p.ack().Room)
@@ -68,9 +68,10 @@ func TestReceiptsResolveByTheNumberThatThePeerNames(t *testing.T) {
 	for _, when := range []protocol.AckWhen{protocol.OnReceipt, protocol.OnProcessed} {
 		p := newPair(t, config(0), config(when))
 		p.send(3)
+		p.units(p.a, 1) // is under way
 		require.True(t, p.ack().Confirmed)
 		require.Equal(t, when, p.a.PeerAckWhen())
-		require.EqualValues(t, map[protocol.AckWhen]uint64{protocol.OnReceipt: 3, protocol.OnProcessed: 0}[when], p.a.Resolved())
+		require.Equal(t, map[protocol.AckWhen]uint64{protocol.OnReceipt: 3, protocol.OnProcessed: 0}[when], p.a.Resolved())
 	}
 }
 
@@ -100,6 +101,7 @@ func TestNackIsRepeatedUntilItsSenderConfirmsIt(t *testing.T) {
 	p.b.Processed(3, 3, 1, 10, &protocol.Nack{Unit: 3, Reason: "third"})
 	p.b.Processed(2, 2, 1, 10, &protocol.Nack{Unit: 2, Reason: strings.Repeat("x", 2*protocol.MaxText)})
 	p.b.Processed(1, 1, 1, 10, nil)
+	require.Len(t, p.b.in.nacks[0].Reason, protocol.MaxText, "what is kept is bounded")
 	limit, _ := p.b.limits()
 	require.EqualValues(t, 101, limit, "what was refused keeps its room until its sender knows")
 	for range 3 { // said on each link, and lost with it
@@ -171,6 +173,10 @@ func TestAckIsSentAtOnceOnlyWhereSomebodyWaits(t *testing.T) {
 	require.True(t, p.b.AckDue(p.now, true))
 	p.ack()
 	require.False(t, p.b.AckDue(end, true), "it was said")
+	f = p.a.Head(p.now, protocol.KindData, 0, 0)
+	f.Flags = protocol.AckNow
+	p.give(p.b, f)
+	require.False(t, p.b.AckDue(p.now, true), "whoever asks, it was said")
 	// Asked in a frame of its own, for what came before.
 	p.send(1)
 	f = p.a.Head(p.now, protocol.KindData, 0, 0)
@@ -241,6 +247,7 @@ func TestCloseSaysFinalNumbersOnEveryLink(t *testing.T) {
 	f, ok := p.b.NextClose(p.now)
 	require.True(t, ok)
 	require.EqualValues(t, 3, f.Processed)
+	p.b.Taken(3, 50, 50)
 	require.False(t, p.b.AckDue(p.now.Add(time.Hour), true), "nothing follows it")
 	_, ok = p.b.Deadline()
 	require.False(t, ok)
@@ -357,6 +364,9 @@ func TestAMachineThatSleptAsksAtOnce(t *testing.T) {
 		p.a.HandleTimeout(slept(now.Add(time.Second), d))
 		_, ok := p.a.NextControl(now)
 		require.Equal(t, asks, ok, d)
+		p.a.HandleTimeout(slept(now.Add(time.Second), d+heartbeat-time.Second))
+		_, ok = p.a.NextControl(now)
+		require.False(t, ok, "clocks may part by little and little")
 	}
 }
 
@@ -372,13 +382,15 @@ func TestRedeliveredAndBaseAreThePeers(t *testing.T) {
 }
 
 func TestWindowHoldsTheLargestMessageAndAStep(t *testing.T) {
-	for _, largest := range []int{0, 1, 1000, protocol.FragmentSize, 16 << 20} {
+	for _, largest := range []int{0, 1, 10, 100, 1000, 10_000, protocol.FragmentSize, 1 << 20, 16 << 20} {
 		for _, queue := range []int{0, largest, 4 * largest, 64 << 20} {
 			window := Window(queue, largest)
 			require.GreaterOrEqual(t, window, uint64(queue))
 			// The sender may know a Limit that is less by a step and a rounding.
 			known := floorBytes(window) - byteStep(window)
-			require.GreaterOrEqual(t, known, uint64(largest+largest/4+protocol.MaxHeader))
+			text := largest + largest/4 + 8 // as base85
+			framing := (text/protocol.FragmentSize + 1) * 8
+			require.GreaterOrEqual(t, known, uint64(text+framing+protocol.MaxHeader+256), largest)
 		}
 	}
 }

@@ -124,7 +124,7 @@ func TestRandom(t *testing.T) {
 	group.Wait()
 	t.Logf("%d steps in %d worlds: %d frames, %d halves of sessions", done, runs, frames, sessions)
 	require.Empty(t, failed)
-	require.Greater(t, frames, done/50, "the worlds are dead")
+	require.Greater(t, frames, done/10, "the worlds are dead")
 }
 
 // TestSchedules plays the schedules that once failed.
@@ -154,10 +154,7 @@ func FuzzSchedule(f *testing.F) {
 		f.Add(src.given)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) > 1<<14 {
-			t.Skip("too long")
-		}
-		_, broken := run(&source{given: b}, 1<<40)
+		_, broken := run(&source{given: b[:min(len(b), 1<<14)]}, 1<<40)
 		require.Empty(t, broken)
 	})
 }

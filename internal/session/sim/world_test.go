@@ -155,7 +155,7 @@ func (w *world) cut(p *peer, b byte) bool {
 // The actions that worlds leave out, by their place.
 const (
 	takesD, takesL, acksD, acksL = 8, 9, 10, 11
-	dropsD, dropsL, seldomly     = 16, 17, 18
+	dropsD, dropsL, others     = 16, 17, 18
 )
 
 // weigh draws how often each action happens: worlds are uneven.
@@ -166,7 +166,7 @@ func (w *world) weigh() {
 	}
 	switch w.src.next() % 12 {
 	case 0:
-		weights[dropsD], weights[dropsL], weights[seldomly] = 0, 0, 0
+		weights[dropsD], weights[dropsL], weights[others] = 0, 0, 0
 	case 1:
 		weights[takesD] = 0
 	case 2:
@@ -176,11 +176,11 @@ func (w *world) weigh() {
 	case 4:
 		weights[dropsD], weights[dropsL] = 16, 16
 	case 5:
-		weights[seldomly] = 16
+		weights[others] = 16
 	case 6:
-		weights[seldomly] = 0
+		weights[others] = 0
 	case 7:
-		weights[dropsL], weights[seldomly] = 0, 0
+		weights[dropsL], weights[others] = 0, 0
 		weights[dropsD] = 24
 	}
 	total := 0
