@@ -17,7 +17,7 @@ import (
 	"github.com/serpy-go/serpy"
 )
 
-// crowdServer answers requests, and sends each connection what the plan says.
+// crowdServer answers requests, or sends each connection what the plan says.
 func (p *program) crowdServer() error {
 	s, err := serpy.Listen(p.plan.Address, p.plan.options())
 	if err != nil {
@@ -31,6 +31,9 @@ func (p *program) crowdServer() error {
 			work.Go(func() { p.pour(ctx, c) })
 		}
 		for m := range c.Messages(ctx) {
+			if p.plan.Messages > 0 {
+				continue
+			}
 			if err := m.Reply(ctx, m); err != nil {
 				return err
 			}

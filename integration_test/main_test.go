@@ -19,7 +19,5 @@ func TestMain(m *testing.M) {
 	const toxiproxy = "github.com/Shopify/toxiproxy/v2"
 	goleak.VerifyTestMain(m, // toxiproxy leaves goroutines behind where a toxic held a connection when it ended
 		goleak.IgnoreAnyFunction(toxiproxy+".(*ToxicLink).read"),
-		goleak.IgnoreAnyFunction(toxiproxy+".(*ToxicLink).write"),
-		goleak.IgnoreAnyFunction(toxiproxy+".(*ToxicLink).AddToxic.gowrap1"),
 		goleak.IgnoreAnyFunction(toxiproxy+"/toxics.(*ToxicStub).Run"))
 }

@@ -61,6 +61,7 @@ func runPeer(text string) int {
 		fmt.Fprintln(os.Stderr, "peer:", err)
 		return 1
 	}
+	p.say("peak %d", procStatus("VmHWM:"))
 	p.say("done")
 	return 0
 }

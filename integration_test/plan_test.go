@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/serpy-go/serpy"
+	"github.com/serpy-go/serpy/transport"
 )
 
 // A plan says what a peer program does. Its zero values are the library's defaults.
@@ -29,6 +30,9 @@ type plan struct {
 	Queue                                                                                                     int
 	Heartbeat, IdleTimeout, WriteStall, DialTimeout, HandshakeTimeout, SessionTimeout, BackoffMin, BackoffMax time.Duration
 
+	WriteBuffer int      // of the socket; 0: the system's
+	Env         []string // more environment of the process
+
 	Descriptors uint64 // the bound on open files; 0: as it is
 	Connections int    // of programs that make many
 	Active      int    // of them, those that talk
@@ -50,6 +54,7 @@ func (p *plan) options() *serpy.Options {
 			FirstDial: serpy.RetryUntilDone,
 			Min:       cmp.Or(p.BackoffMin, 5*time.Millisecond), Max: cmp.Or(p.BackoffMax, 100*time.Millisecond),
 		},
+		Transport: transport.Options{WriteBuffer: p.WriteBuffer},
 		SendQueue: serpy.Queue{Messages: p.Queue},
 	}
 	if p.OnProcessed {

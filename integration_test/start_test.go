@@ -42,8 +42,8 @@ type peer struct {
 }
 
 // start starts a peer, which ends with the test at the latest. wrap is put before its
-// command: a program that runs it elsewhere. env is added to its environment.
-func start(t *testing.T, p plan, wrap, env []string) *peer {
+// command: a program that runs it elsewhere.
+func start(t *testing.T, p plan, wrap ...string) *peer {
 	t.Helper()
 	text, err := json.Marshal(p)
 	require.NoError(t, err)
@@ -51,7 +51,7 @@ func start(t *testing.T, p plan, wrap, env []string) *peer {
 	require.NoError(t, err)
 	args := append(append([]string(nil), wrap...), self)
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // ourselves; ended by Cleanup, in a way that tests the end
-	cmd.Env = append(append(os.Environ(), env...), roleVariable+"="+string(text))
+	cmd.Env = append(append(os.Environ(), p.Env...), roleVariable+"="+string(text))
 	q := &peer{t: t, plan: p, cmd: cmd, exited: make(chan struct{}), changed: make(chan struct{})}
 	cmd.Stderr = &q.stderr
 	// The child goes where this process goes, also if that is killed.
@@ -220,7 +220,7 @@ func (w *pair) listen(p plan, wrap ...string) string {
 	if p.Address == "" {
 		p.Address = "tcp://127.0.0.1:0"
 	}
-	w.listener = start(w.t, p, wrap, nil)
+	w.listener = start(w.t, p, wrap...)
 	return strings.TrimPrefix(w.listener.wait("listening", 0), "tcp://")
 }
 
@@ -228,7 +228,7 @@ func (w *pair) dial(p plan, address string, wrap ...string) {
 	w.t.Helper()
 	p.Address = address
 	p.Journal = filepath.Join(w.dir, fmt.Sprintf("dialler-%d", p.Life))
-	w.dialler = start(w.t, p, wrap, nil)
+	w.dialler = start(w.t, p, wrap...)
 }
 
 // finish lets both say what they have to say, and waits for the end of both.
