@@ -1,0 +1,633 @@
+package serpy_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/serpy-go/serpy"
+	"github.com/serpy-go/serpy/serpytest"
+)
+
+// valve is a handler that begins to read when it is opened, and gives what it read
+// at the end of the stream.
+type valve struct {
+	open chan struct{}
+	all  chan []serpy.Message
+}
+
+func newValve() *valve {
+	return &valve{open: make(chan struct{}), all: make(chan []serpy.Message, 16)}
+}
+
+func (v *valve) serve(ctx context.Context, c *serpy.Connection) error {
+	select {
+	case <-v.open:
+	case <-ctx.Done():
+	}
+	var got []serpy.Message
+	for m := range c.Messages(ctx) {
+		got = append(got, m.Clone())
+	}
+	v.all <- got
+	return c.Err()
+}
+
+// small is a peer that has room for few messages, and tells of each that is taken.
+func small() *serpy.Options { return &serpy.Options{ReceiveQueue: serpy.Queue{Messages: 8}} }
+
+// account checks a stream of n messages, whose payload is their number from 1: what
+// came and what the Gaps say are together all of them, each at its place.
+func account(t *testing.T, n int, got []serpy.Message) (dropped int) {
+	t.Helper()
+	next := uint64(1)
+	for _, m := range got {
+		if g := m.Gap; g != nil {
+			require.Equal(t, serpy.DroppedBySender, g.Reason)
+			require.Equal(t, next, g.First, "a Gap stands at its place")
+			require.Equal(t, g.Count, g.Last-g.First+1)
+			next = g.Last + 1
+			dropped += int(g.Count)
+		}
+		require.Equal(t, next, m.ID)
+		require.Equal(t, fmt.Sprint(next), m.String()[:len(fmt.Sprint(next))])
+		next++
+	}
+	require.EqualValues(t, n, next-1, "the last message is there, or its Gap stands before what follows")
+	return dropped
+}
+
+func TestDroppingPoliciesAccountForAll(t *testing.T) {
+	const n = 500
+	for _, test := range []struct {
+		policy serpy.Policy
+		first  uint64 // the first message of the last few that must have come, at least
+	}{{serpy.DropOldest, n - 3}, {serpy.DropNewest, 0}, {serpy.KeepLatest, n - 3}} {
+		t.Run(test.policy.String(), func(t *testing.T) {
+			v := newValve()
+			c := dial(t, serve(t, small(), v.serve), &serpy.Options{SendQueue: serpy.Queue{Messages: 4, Policy: test.policy}})
+			most := 0
+			for i := range n {
+				require.NoError(t, c.Send(t.Context(), fmt.Append(nil, i+1)), "it never waits")
+				most = max(most, c.Stats().SendQueue.Messages)
+			}
+			assert.LessOrEqual(t, most, 8, "the bound holds for what is written and for what is not")
+			if test.policy == serpy.KeepLatest {
+				_, err := c.TrySend(serpy.Message{Data: []byte("x"), Tag: 1})
+				require.NoError(t, err)
+			}
+			close(v.open)
+			stats := c.Stats()
+			sent := int(stats.Sent)
+			// The end is an acked message, which nothing drops.
+			require.NoError(t, c.SendAcked(t.Context(), fmt.Append(nil, sent+1)))
+			require.NoError(t, c.Close())
+			got := <-v.all
+			if test.policy == serpy.KeepLatest {
+				for i := range got { // the tagged one counts as any other
+					if got[i].Tag == 1 {
+						got[i].Data = fmt.Append(nil, n+1)
+					}
+				}
+			}
+			dropped := account(t, sent+1, got)
+			require.Equal(t, sent+1, len(got)+dropped, "received + dropped = sent")
+			require.EqualValues(t, dropped, c.Stats().Dropped[serpy.DroppedBySender], "our count of them")
+			require.Greater(t, dropped, n/2)
+			if test.policy == serpy.DropNewest {
+				for i, m := range got[:4] {
+					require.EqualValues(t, i+1, m.ID, "the old ones stay")
+				}
+				return
+			}
+			last := got[len(got)-2].ID
+			require.GreaterOrEqual(t, last, test.first, "the newest come through")
+		})
+	}
+}
+
+// Nobody drops a message that somebody waits for.
+func TestAckedIsNeverDropped(t *testing.T) {
+	for _, policy := range []serpy.Policy{serpy.DropOldest, serpy.DropNewest, serpy.KeepLatest} {
+		t.Run(policy.String(), func(t *testing.T) {
+			v := newValve()
+			c := dial(t, serve(t, small(), v.serve), &serpy.Options{SendQueue: serpy.Queue{Messages: 4, Policy: policy}})
+			var receipts []serpy.Receipt
+			var acked []uint64
+			full := false
+			for i := range 200 {
+				m := serpy.Message{Data: fmt.Append(nil, i+1)}
+				if i%10 == 0 && !full {
+					m.Mode = serpy.Acked
+				}
+				r, err := c.TrySend(m)
+				if m.Mode == serpy.Acked && err != nil {
+					require.ErrorIs(t, err, serpy.ErrQueueFull, "an acked one waits; TrySend does not")
+					full = true
+					m.Mode = serpy.Plain
+					_, err = c.TrySend(m)
+					require.NoError(t, err)
+					continue
+				}
+				require.NoError(t, err)
+				if m.Mode == serpy.Acked {
+					receipts, acked = append(receipts, r), append(acked, uint64(i+1))
+				}
+			}
+			require.True(t, full, "the queue was full of acked messages")
+			if policy != serpy.DropNewest { // which makes room for nobody
+				require.GreaterOrEqual(t, len(acked), 4)
+			}
+			waiting := make(chan error, 1)
+			go func() { waiting <- c.SendAcked(t.Context(), []byte("201")) }()
+			close(v.open)
+			for _, r := range receipts {
+				require.NoError(t, r.Wait(t.Context()))
+			}
+			require.NoError(t, <-waiting)
+			require.NoError(t, c.Close())
+			got := <-v.all
+			account(t, 201, got)
+			came := map[uint64]bool{}
+			for _, m := range got {
+				came[m.ID] = true
+			}
+			for _, id := range acked {
+				require.True(t, came[id], "acked message %d", id)
+			}
+		})
+	}
+}
+
+// One message on its way and the newest behind it: a viewer.
+func TestKeepLatestIsTheNewest(t *testing.T) {
+	v := newValve()
+	s := serve(t, &serpy.Options{ReceiveQueue: serpy.Queue{Messages: 1}}, v.serve)
+	c := dial(t, s, &serpy.Options{SendQueue: serpy.Queue{Messages: 1, Policy: serpy.KeepLatest}})
+	const n = 1000
+	for i := range n {
+		require.NoError(t, c.Send(t.Context(), fmt.Append(nil, i+1)))
+	}
+	close(v.open)
+	require.NoError(t, c.Flush(t.Context()))
+	require.NoError(t, c.Close())
+	got := <-v.all
+	require.LessOrEqual(t, len(got), 10)
+	require.EqualValues(t, n, got[len(got)-1].ID, "the newest")
+	account(t, n, got)
+}
+
+// Each Tag has its newest message.
+func TestKeepLatestOfEachTag(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newValve()
+		l := serpytest.Listen(serpytest.Link{})
+		c := serpytest.ServeOn(t, l, v.serve, &serpy.Options{SendQueue: serpy.Queue{Messages: 3, Policy: serpy.KeepLatest}})
+		l.Refuse(true)
+		l.CutAll()
+		synctest.Wait()
+		for i := range 300 {
+			_, err := c.TrySend(serpy.Message{Data: fmt.Append(nil, i+1), Tag: uint32(i % 3)})
+			require.NoError(t, err)
+		}
+		l.Refuse(false)
+		close(v.open)
+		require.NoError(t, c.Flush(t.Context()))
+		require.NoError(t, c.Close())
+		got := <-v.all
+		require.Len(t, got, 3)
+		for i, m := range got {
+			require.EqualValues(t, i, m.Tag)
+			require.EqualValues(t, 298+i, m.ID)
+		}
+		require.Equal(t, &serpy.Gap{First: 1, Last: 297, Count: 297, Reason: serpy.DroppedBySender}, got[0].Gap)
+	})
+}
+
+// The bounds of a Block queue hold, in messages and in bytes, whoever sends.
+func TestBoundsHold(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		q    serpy.Queue
+		size int
+	}{
+		{"messages", serpy.Queue{Messages: 10}, 100},
+		{"bytes", serpy.Queue{Bytes: 10_000}, 1000},
+		{"bytes of fragments", serpy.Queue{Bytes: 300_000}, 100_000},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			v := newValve()
+			c := dial(t, serve(t, &serpy.Options{ReceiveQueue: serpy.Queue{Messages: 4}}, v.serve), nil)
+			require.NoError(t, c.SetSendQueue(test.q))
+			var senders sync.WaitGroup
+			for range 8 {
+				senders.Go(func() {
+					for range 25 {
+						assert.NoError(t, c.Send(t.Context(), make([]byte, test.size)))
+					}
+				})
+			}
+			full := false
+			for e := range c.Events(t.Context()) {
+				if slow, ok := e.(serpy.SlowPeer); ok {
+					full = slow.Queue.Messages > 0
+					break
+				}
+			}
+			require.True(t, full)
+			for range 100 {
+				q := c.Stats().SendQueue
+				if test.q.Messages > 0 {
+					require.LessOrEqual(t, q.Messages, test.q.Messages)
+				}
+				if test.q.Bytes > 0 {
+					require.LessOrEqual(t, q.Bytes, test.q.Bytes)
+				}
+			}
+			close(v.open)
+			senders.Wait()
+			require.NoError(t, c.Close())
+			require.Len(t, <-v.all, 200)
+			require.Zero(t, c.Stats().Dropped)
+		})
+	}
+}
+
+// Bytes count also behind a Gap that waits for the link.
+func TestBoundsHoldBehindAGap(t *testing.T) {
+	l := serpytest.Listen(serpytest.Link{})
+	s, err := serpy.NewServer(l, &serpy.Options{MaxMessage: 50_000, SendQueue: serpy.Queue{Bytes: 100_000}, CloseTimeout: 50 * time.Millisecond})
+	require.NoError(t, err)
+	defer s.Close()
+	c := dialMemory(t, l, nil)
+	server, err := s.Accept(t.Context())
+	require.NoError(t, err)
+	l.Refuse(true)
+	l.CutAll()
+	for e := range server.Events(t.Context()) {
+		if _, down := e.(serpy.Disconnected); down {
+			break
+		}
+	}
+	missed := 0
+	for range 100 {
+		n, err := s.Broadcast(serpy.Message{Data: make([]byte, 30_000)})
+		require.NoError(t, err)
+		missed += n
+		if _, err := server.TrySend(serpy.Message{Data: make([]byte, 9000)}); err != nil {
+			require.ErrorIs(t, err, serpy.ErrQueueFull)
+		}
+	}
+	require.Equal(t, 98, missed)
+	q := server.Stats().SendQueue
+	require.LessOrEqual(t, q.Bytes, 100_000)
+	l.Refuse(false)
+	require.NoError(t, server.Flush(t.Context()))
+	require.NoError(t, server.Send(t.Context(), []byte("end")))
+	var sum, gaps uint64
+	for m := range c.Messages(t.Context()) {
+		sum++
+		if m.Gap != nil {
+			gaps += m.Gap.Count
+		}
+		if m.String() == "end" {
+			break
+		}
+	}
+	require.EqualValues(t, missed, gaps)
+	require.Equal(t, server.Stats().Sent, sum+gaps)
+}
+
+// dialMemory dials a listener in memory.
+func dialMemory(t *testing.T, l *serpytest.Listener, o *serpy.Options) *serpy.Connection {
+	t.Helper()
+	var with serpy.Options
+	if o != nil {
+		with = *o
+	}
+	with.Dial = l.DialAddress
+	c, err := serpy.Dial(t.Context(), "tcp://memory:1", &with)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// Who waits for room gets it in turn.
+func TestWaitersAreServedInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := newValve()
+		c, _ := serpytest.Serve(t, v.serve, &serpy.Options{ReceiveQueue: serpy.Queue{Messages: 1}, SendQueue: serpy.Queue{Messages: 1}})
+		const n = 50
+		for range 2 {
+			require.NoError(t, c.Send(t.Context(), []byte("0")))
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		for i := range n {
+			ctx := t.Context()
+			if i%7 == 3 {
+				ctx = gone
+			}
+			go func() { _, _ = c.SendMessage(ctx, serpy.Message{Data: fmt.Append(nil, i)}) }()
+			synctest.Wait() // each is in the line before the next one comes
+		}
+		cancel()
+		synctest.Wait()
+		_, err := c.TrySend(serpy.Message{})
+		require.ErrorIs(t, err, serpy.ErrQueueFull, "nobody overtakes")
+		close(v.open)
+		synctest.Wait()
+		require.NoError(t, c.Close())
+		got := (<-v.all)[2:]
+		want := 0
+		for _, m := range got {
+			for want%7 == 3 {
+				want++
+			}
+			require.Equal(t, fmt.Sprint(want), m.String())
+			want++
+		}
+		require.Equal(t, n, want)
+	})
+}
+
+func TestSetSendQueue(t *testing.T) {
+	v := newValve()
+	c := dial(t, serve(t, &serpy.Options{ReceiveQueue: serpy.Queue{Messages: 1}}, v.serve), &serpy.Options{SendQueue: serpy.Queue{Messages: 2}})
+	for i := 1; ; i++ {
+		if _, err := c.TrySend(serpy.Message{Data: fmt.Append(nil, i)}); err != nil {
+			break
+		}
+	}
+	waiting := make(chan error, 1)
+	n := int(c.Stats().Sent)
+	go func() { waiting <- c.Send(t.Context(), fmt.Append(nil, n+1)) }()
+	require.NoError(t, c.SetSendQueue(serpy.Queue{Messages: 20}))
+	require.NoError(t, <-waiting, "there is room now")
+	require.NoError(t, c.SetSendQueue(serpy.Queue{Messages: 2, Policy: serpy.KeepLatest}))
+	for i := range 100 {
+		require.NoError(t, c.Send(t.Context(), fmt.Append(nil, n+2+i)), "it drops now")
+	}
+	require.NoError(t, c.SetSendQueue(serpy.Queue{Messages: 1000}))
+	for i := range 10 {
+		require.NoError(t, c.Send(t.Context(), fmt.Append(nil, n+102+i)))
+	}
+	close(v.open)
+	require.NoError(t, c.Close())
+	got := <-v.all
+	dropped := account(t, n+111, got)
+	require.Equal(t, n+111, len(got)+dropped)
+	require.GreaterOrEqual(t, dropped, 90)
+	for i := range 10 {
+		require.EqualValues(t, n+102+i, got[len(got)-10+i].ID, "what was sent under Block all came")
+	}
+}
+
+func TestBroadcast(t *testing.T) {
+	slow, fast := newValve(), newValve()
+	close(fast.open)
+	ready := make(chan struct{}, 3)
+	s := serve(t, &serpy.Options{SendQueue: serpy.Queue{Messages: 8}}, func(ctx context.Context, c *serpy.Connection) error {
+		ready <- struct{}{}
+		return deaf(ctx, c)
+	})
+	var clients [3]*serpy.Connection
+	for i := range clients {
+		o := &serpy.Options{Name: fmt.Sprint(i)}
+		if i == 0 {
+			o.ReceiveQueue.Messages = 4
+		}
+		clients[i] = dial(t, s, o)
+		<-ready
+	}
+	read := func(c *serpy.Connection, v *valve) { go func() { _ = v.serve(t.Context(), c) }() }
+	read(clients[0], slow)
+	read(clients[1], fast)
+	left := s.Connections()[2]
+	const n = 100
+	missed := 0
+	for i := range n {
+		m := serpy.Message{Data: fmt.Append(nil, i+1), Tag: 7, Mode: serpy.Base85, Header: serpy.Header{"a": "b"}}
+		k, err := s.Broadcast(m, left)
+		require.NoError(t, err)
+		missed += k
+		for s.Connections()[1].Flush(t.Context()) != nil { // the fast one always has room
+		}
+	}
+	require.Positive(t, missed)
+	close(slow.open)
+	require.NoError(t, s.Connections()[0].Flush(t.Context()))
+	require.NoError(t, s.BroadcastWait(t.Context(), serpy.Message{Data: fmt.Append(nil, n+1)}, left))
+	for _, c := range s.Connections() {
+		require.NoError(t, c.Flush(t.Context()))
+	}
+	_, ok := clients[2].TryReceive()
+	require.False(t, ok, "it was excepted")
+	require.NoError(t, clients[0].Close())
+	require.NoError(t, clients[1].Close())
+	got := <-fast.all
+	require.Zero(t, account(t, n+1, got))
+	require.Equal(t, serpy.Base85, got[0].Mode)
+	require.Equal(t, serpy.Header{"a": "b"}, got[0].Header)
+	require.EqualValues(t, 7, got[0].Tag)
+	got = <-slow.all
+	require.Equal(t, missed, account(t, n+1, got), "who missed some finds Gaps for exactly these")
+
+	_, err := s.Broadcast(serpy.Message{Data: make([]byte, 17<<20)})
+	require.ErrorIs(t, err, serpy.ErrTooLarge, "nobody could have it")
+	named(t, err)
+	require.Error(t, s.BroadcastWait(ended(t), serpy.Message{}))
+}
+
+// BroadcastWait loses nothing at peers that block, and gives the others theirs first.
+func TestBroadcastWait(t *testing.T) {
+	slow, fast, little := newValve(), newValve(), newValve()
+	ready := make(chan struct{}, 3)
+	s := serve(t, &serpy.Options{SendQueue: serpy.Queue{Messages: 4}, MaxMessage: 1 << 20}, func(ctx context.Context, c *serpy.Connection) error {
+		ready <- struct{}{}
+		return deaf(ctx, c)
+	})
+	var clients [3]*serpy.Connection
+	for i, v := range []*valve{slow, fast, little} {
+		o := &serpy.Options{}
+		switch i {
+		case 0:
+			o.ReceiveQueue.Messages = 4
+		case 2:
+			o.MaxMessage = 70_000
+		}
+		clients[i] = dial(t, s, o)
+		<-ready
+		go func() { _ = v.serve(t.Context(), clients[i]) }()
+	}
+	close(fast.open)
+	close(little.open)
+	const n = 50
+	sent := make(chan error, 1)
+	go func() {
+		for i := range n {
+			if err := s.BroadcastWait(t.Context(), serpy.Message{Data: fmt.Append(nil, i+1)}); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- s.BroadcastWait(t.Context(), serpy.Message{Data: append(fmt.Append(nil, n+1), make([]byte, 200_000)...)})
+	}()
+	for e := range s.Connections()[0].Events(t.Context()) {
+		if _, full := e.(serpy.SlowPeer); full {
+			break
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, s.BroadcastWait(ctx, serpy.Message{Data: []byte("x")}, s.Connections()[1:]...), context.DeadlineExceeded)
+	close(slow.open)
+	require.NoError(t, <-sent)
+	require.NoError(t, s.BroadcastWait(t.Context(), serpy.Message{Data: fmt.Append(nil, n+2)}))
+	for i, c := range s.Connections() {
+		require.NoError(t, c.Flush(t.Context()))
+		require.Equal(t, 1, c.Stats().Links, "%d", i)
+	}
+	for _, c := range clients {
+		require.NoError(t, c.Close())
+	}
+	require.Zero(t, account(t, n+2, <-fast.all))
+	require.Zero(t, account(t, n+2, <-slow.all))
+	require.Equal(t, 1, account(t, n+2, <-little.all), "it takes no messages of that size, and is told")
+}
+
+func TestBatches(t *testing.T) {
+	c := dial(t, serve(t, small(), echo), nil)
+	const n = 3000
+	go func() {
+		for at := 0; at < n; {
+			ms := make([]serpy.Message, 100)
+			for i := range ms {
+				ms[i] = serpy.Message{Data: fmt.Append(nil, at+1)}
+				if i%10 == 3 { // the long way, amid the fast one
+					ms[i].Tag, ms[i].Mode = 9, serpy.Acked
+				}
+				at++
+			}
+			_, err := c.SendBatch(t.Context(), ms)
+			assert.NoError(t, err)
+		}
+	}()
+	into := make([]serpy.Message, 64)
+	for next := 1; next <= n; {
+		k, err := c.ReceiveBatch(t.Context(), into)
+		require.NoError(t, err)
+		require.Positive(t, k)
+		for _, m := range into[:k] {
+			require.Equal(t, fmt.Sprint(next), m.String())
+			require.Equal(t, (next-1)%10 == 3, m.Tag == 9)
+			next++
+		}
+	}
+	ms := []serpy.Message{{Mode: serpy.Acked}, {Mode: serpy.Acked}}
+	r, err := c.SendBatch(t.Context(), ms)
+	require.NoError(t, err)
+	require.NoError(t, r.Wait(t.Context()), "the receipt of the last")
+	k, err := c.ReceiveBatch(t.Context(), nil)
+	require.NoError(t, err)
+	require.Zero(t, k)
+}
+
+// Received Data is the caller's: what comes later does not change it, until it is
+// released, or, where it is lent, until the next batch.
+func TestReceivedDataStays(t *testing.T) {
+	c := dial(t, serve(t, nil, echo), nil)
+	payload := func(i, size int) []byte {
+		b := make([]byte, size)
+		for k := range b {
+			b[k] = byte(i)
+		}
+		return b
+	}
+	var kept []serpy.Message
+	var sizes []int
+	into := make([]serpy.Message, 16)
+	for i := range 400 {
+		size := []int{1, 100, 5000, 40_000, 100_000}[i%5]
+		mine := payload(i, size)
+		require.NoError(t, c.Send(t.Context(), mine))
+		clear(mine) // sent data may be used again at once
+		switch i % 3 {
+		case 0:
+			m, err := c.Receive(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, len(m.Data), cap(m.Data), "an append does not reach what lies behind")
+			kept, sizes = append(kept, m), append(sizes, i)
+		case 1:
+			m, err := c.Receive(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, payload(i, size), m.Data)
+			m.Release()
+		case 2:
+			n, err := c.ReceiveBatch(t.Context(), into)
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+			require.Equal(t, payload(i, size), into[0].Data)
+			kept, sizes = append(kept, into[0].Clone()), append(sizes, i)
+		}
+	}
+	for k, m := range kept {
+		i := sizes[k]
+		require.Equal(t, payload(i, []int{1, 100, 5000, 40_000, 100_000}[i%5]), m.Data)
+	}
+}
+
+// A message that is sent without a copy is read where it lies until its receipt.
+func TestNoCopy(t *testing.T) {
+	c := dial(t, serve(t, nil, echo), nil)
+	data := make([]byte, 300_000)
+	for i := range 20 {
+		for k := range data {
+			data[k] = byte(i)
+		}
+		r, err := c.SendMessage(t.Context(), serpy.Message{Data: data, NoCopy: true, Mode: serpy.Acked})
+		require.NoError(t, err)
+		require.NoError(t, r.Wait(t.Context()))
+		m, err := c.Receive(t.Context())
+		require.NoError(t, err)
+		require.False(t, m.NoCopy)
+		require.Equal(t, data, m.Data)
+	}
+}
+
+// What was received before the peer closed is there to be read, by a handler too,
+// also if the session ended before anybody took it.
+func TestCloseLosesNothing(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		t.Run(fmt.Sprint("late ", late), func(t *testing.T) {
+			s, err := serpy.Listen("tcp://127.0.0.1:0", nil)
+			require.NoError(t, err)
+			v := newValve()
+			ctx, cancel := context.WithCancel(t.Context())
+			served := make(chan error, 1)
+			begin := func() { go func() { served <- s.Serve(ctx, v.serve) }() }
+			if !late {
+				begin()
+			}
+			c, err := serpy.Dial(t.Context(), s.Address(), nil)
+			require.NoError(t, err)
+			const n = 1000
+			for i := range n {
+				require.NoError(t, c.Send(t.Context(), fmt.Append(nil, i+1)))
+			}
+			require.NoError(t, c.Close(), "all is confirmed")
+			if late {
+				begin()
+			}
+			close(v.open)
+			require.Zero(t, account(t, n, <-v.all))
+			cancel()
+			require.NoError(t, <-served)
+		})
+	}
+}
