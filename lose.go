@@ -51,7 +51,7 @@ func (c *Connection) sessionEnded(end *sessionEnd, err error) error {
 		}
 	}
 	c.mu.Unlock()
-	if r.Code == protocol.CodeGoingAway || r.Code == protocol.CodeEvicted {
+	if comesAgain(r.Code) {
 		return c.loseSession(err)
 	}
 	return &CloseError{Code: uint32(r.Code), Reason: r.Reason, Remote: true}
@@ -60,7 +60,7 @@ func (c *Connection) sessionEnded(end *sessionEnd, err error) error {
 // peerClosed does what a Close of the peer's asks for, and says how the link ends.
 func (c *Connection) peerClosed(l *link, p *protocol.Close) error {
 	c.mu.Lock()
-	again := c.server == nil && p.Code == protocol.CodeGoingAway && !c.closing
+	again := c.server == nil && comesAgain(p.Code) && !c.closing
 	ours := l.saidClose
 	c.sess.Close(protocol.CodeNormal, "")
 	if !again {
@@ -77,17 +77,23 @@ func (c *Connection) peerClosed(l *link, p *protocol.Close) error {
 	c.mu.Unlock()
 	l.writer.Wait() // our answer; afterwards nothing is written
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.closeNow = !again
-	remote := c.remote
-	c.mu.Unlock()
+	var err error = errPeerClosed
 	switch {
 	case again:
-		l.fail(errPeerClosed)
-		return errGoingAway
-	case ours || remote == nil:
-		return errPeerClosed
+		err = errGoingAway
+	case !ours && c.remote != nil:
+		err = c.remote
 	}
-	return remote
+	l.dead, l.err = true, err // that our answer did not go out matters less
+	return err
+}
+
+// comesAgain says whether a dialler goes on with a new session when the listener
+// closed the old one with this code. One that is not known is taken for going away.
+func comesAgain(code protocol.Code) bool {
+	return code == protocol.CodeGoingAway || code == protocol.CodeBusy || code >= protocol.CodeEvicted
 }
 
 // errGoingAway ends a link whose peer restarts: the session is lost.
