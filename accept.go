@@ -25,8 +25,9 @@ var (
 
 // A handshake is a link that nobody knows yet.
 type handshake struct {
-	conn net.Conn
-	addr string
+	conn    net.Conn
+	addr    string
+	crowded bool // it gave way; guarded by Server.mu
 }
 
 // accept takes links from a listener until it is closed. Trouble that may pass
@@ -99,6 +100,7 @@ func (s *Server) crowded() *handshake {
 		}
 	}
 	s.endHandshake(best)
+	best.crowded = true
 	return best
 }
 
@@ -119,6 +121,9 @@ func (s *Server) greet(h *handshake) {
 	s.endHandshake(h)
 	if err != nil {
 		s.counts.Refused++
+		if h.crowded {
+			err = &LinkError{Op: "handshake", Addr: addrString(h.conn), Err: errCrowded}
+		}
 	}
 	s.mu.Unlock()
 	if err != nil {
@@ -138,13 +143,13 @@ func (s *Server) refuse(h *handshake, l *link, err error) {
 		}
 		l.in.close()
 	}
+	s.log.Info("serpy: refused", "addr", addrString(h.conn), "err", err)
+	s.events.add(serverEvent{nil, Refused{Addr: addrString(h.conn), Err: err}})
 	if half, ok := h.conn.(interface{ CloseWrite() error }); ok && turned != nil {
 		_ = half.CloseWrite()
 		drain(h.conn)
 	}
 	_ = h.conn.Close()
-	s.log.Info("serpy: refused", "addr", addrString(h.conn), "err", err)
-	s.events.add(serverEvent{nil, Refused{Addr: addrString(h.conn), Err: err}})
 }
 
 // drain reads what a refused peer still sends, briefly: a socket that is closed with
@@ -216,7 +221,10 @@ func (s *Server) shake(h *handshake) (c *Connection, l *link, err error) {
 	return c, l, err
 }
 
-var errNoHello = errors.New("no Hello within the handshake timeout")
+var errNoHello = timeoutError("no Hello within the handshake timeout")
+
+// errCrowded ends the handshake that gives way to another one.
+var errCrowded = errors.New("too many handshakes are under way")
 
 // clientIdentity is who the transport says the peer is.
 func clientIdentity(p *Peer) string {
@@ -235,7 +243,7 @@ func (s *Server) open(h *handshake, l *link) (*Connection, error) {
 	s.mu.Lock()
 	if len(s.waiting) >= s.opt.MaxConnections && s.conns[l.hello.Session] == nil {
 		s.mu.Unlock()
-		return nil, turnAway(protocol.CodeBusy, "too many sessions wait to be served")
+		return nil, turnAway(protocol.CodeBusy, "too many sessions")
 	}
 	d := s.registry.Open(time.Now(), &l.hello, newID(), clientIdentity(&l.peer), h.addr)
 	c := s.conns[l.hello.Session]

@@ -87,8 +87,13 @@ func (b *readBuffer) renew() {
 	b.chunk, b.parsed, b.filled = k, 0, waiting
 }
 
+// nextSize is larger by steps: the first bytes of somebody who is not known yet do
+// not take much.
 func nextSize(size int) int {
-	if size < middleChunk {
+	switch {
+	case size < middleChunk/4:
+		return middleChunk / 4
+	case size < middleChunk:
 		return middleChunk
 	}
 	return largeChunk

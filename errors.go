@@ -178,6 +178,12 @@ type unconfirmedBecause struct{ err error }
 func (e *unconfirmedBecause) Error() string   { return ErrUnconfirmed.Error() + ": " + e.err.Error() }
 func (e *unconfirmedBecause) Unwrap() []error { return []error{ErrUnconfirmed, e.err} }
 
+// A timeoutError is time that ran out.
+type timeoutError string
+
+func (e timeoutError) Error() string { return string(e) }
+func (e timeoutError) Timeout() bool { return true }
+
 // ending makes an error that ends a connection a net.ErrClosed, if it is none.
 func ending(err error) error {
 	if err == nil || errors.Is(err, net.ErrClosed) {

@@ -121,7 +121,7 @@ func (l *link) setReadDeadline(from time.Time) {
 const lastLook = 20 * time.Millisecond
 
 // errIdle says that the peer was silent for too long.
-var errIdle = errors.New("nothing was heard from the peer within the idle timeout")
+var errIdle = timeoutError("nothing was heard from the peer within the idle timeout")
 
 // fill reads. The deadline is not moved with each read: when it fires, the time of
 // the last byte says when to look again.
