@@ -9,7 +9,7 @@
 //	go test ./internal/session/sim                              10 million steps
 //	SERPY_SIM_STEPS=1e9 go test -timeout 0 -run Random ./internal/session/sim
 //	SERPY_SIM_SEED=7 go test -run Random ./internal/session/sim   other steps
-//	go test -fuzz Schedule ./internal/session/sim
+//	go test -fuzz Schedule -fuzzminimizetime 1x ./internal/session/sim
 //
 // A failure prints its schedule, cut down; put it into testdata/schedules, where it
 // is run for ever.

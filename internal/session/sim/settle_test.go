@@ -103,8 +103,10 @@ func (w *world) fair(p *peer) (did bool) {
 	if !w.late { // the application is quicker than the acknowledgement
 		did = w.apply(p) || did
 	}
-	for p.write(0xf2) {
-		did = true
+	for n := 0; p.write(0xf2); n++ {
+		if did = true; n > 100_000 {
+			p.w.stalled("one side speaks without end")
+		}
 	}
 	if w.late && !did {
 		did = w.apply(p)

@@ -155,7 +155,7 @@ func (w *world) cut(p *peer, b byte) bool {
 // The actions that worlds leave out, by their place.
 const (
 	takesD, takesL, acksD, acksL = 8, 9, 10, 11
-	dropsD, dropsL, others     = 16, 17, 18
+	dropsD, dropsL, others       = 16, 17, 18
 )
 
 // weigh draws how often each action happens: worlds are uneven.
