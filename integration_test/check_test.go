@@ -24,6 +24,7 @@ type account struct {
 	inGaps                           int // of them, those that a Gap or the sender's receipt named
 	undelivered                      int // of them, confirmed to the sender and lost with the receiver's memory
 	unsent                           int // of them, lost with the sender's memory
+	dropped                          int // by a policy, as the sender counted
 	sessionsLost, links              int
 	violations                       []string
 }
@@ -39,6 +40,7 @@ func (a *account) add(b *account) {
 	a.inGaps += b.inGaps
 	a.undelivered += b.undelivered
 	a.unsent += b.unsent
+	a.dropped += b.dropped
 	a.sessionsLost += b.sessionsLost
 	a.links += b.links
 	a.violations = append(a.violations, b.violations...)
@@ -188,7 +190,7 @@ type outcomes struct {
 	got, acked      map[uint64]bool
 	inGap           map[uint64]bool
 	receipt         map[uint64]what
-	budget          int // messages that SessionLost told the sender of
+	budget          int // messages of which SessionLost or Stats told the sender, by their number
 }
 
 func (k *talk) outcomes(a *account) *outcomes {
@@ -204,6 +206,9 @@ func (k *talk) outcomes(a *account) *outcomes {
 			o.receipt[n] = f.what
 		case sessionLost:
 			o.budget += int(f.a) //nolint:gosec // a count
+		case dropped:
+			o.budget += int(f.a)  //nolint:gosec // a count
+			a.dropped += int(f.a) //nolint:gosec // a count
 		case gapFound:
 			for id := f.id; id <= f.a && f.b>>8 > 0; id++ {
 				o.inGap[id] = true

@@ -38,17 +38,44 @@ func elapse(t *testing.T, d time.Duration) {
 
 // A link that is reset about every 50 ms, in mid-frame as likely as not.
 func TestFlappingLink(t *testing.T) {
+	for name, change := range map[string]func(listener, dialler *plan){
+		"on receipt":     func(_, _ *plan) {},
+		"when processed": func(l, d *plan) { l.OnProcessed, d.OnProcessed = true, true },
+		"drop oldest": func(l, d *plan) {
+			l.Messages, l.ReadRate = 0, 1500
+			d.DropOldest, d.Queue = true, 200
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			listener := plan{Messages: 1 << 30, Size: 300 << 10, Rate: 2500, Seed: 1}
+			dialler := listener
+			change(&listener, &dialler)
+			flap(t, listener, dialler)
+		})
+	}
+}
+
+func flap(t *testing.T, listener, dialler plan) {
+	t.Helper()
 	w := newPair(t)
-	p := plan{Messages: 1 << 30, Size: 300 << 10, Rate: 4000, Seed: 1}
-	proxy, err := serpytest.NewProxy("tcp", w.listen(p), &serpytest.ProxyOptions{CutEvery: 50 * time.Millisecond, Seed: 1})
+	proxy, err := serpytest.NewProxy("tcp", w.listen(listener), &serpytest.ProxyOptions{CutEvery: 50 * time.Millisecond, Seed: dialler.Seed})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = proxy.Close() })
-	w.dial(p, proxy.Addr())
+	w.dial(dialler, proxy.Addr())
 	d := durationFrom(t, "SERPY_FLAP", 15*time.Second)
 	elapse(t, d)
 	proxy.SetCuts(0, 0)
 	w.finish()
 	t.Logf("%v: the link was reset %d times", d, proxy.Cuts())
 	require.Greater(t, proxy.Cuts(), int(d/(500*time.Millisecond)))
-	w.check(false).nothingAmiss(t)
+	a := w.check(dialler.OnProcessed)
+	if dialler.DropOldest {
+		t.Logf("%d were dropped by the policy", a.dropped)
+		require.NotZero(t, a.dropped)
+		require.Equal(t, a.accepted, a.distinct+a.dropped)
+		require.Equal(t, a.missing, a.inGaps)
+		return
+	}
+	a.nothingAmiss(t)
 }

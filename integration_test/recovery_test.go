@@ -24,7 +24,7 @@ func TestRecoveryTime(t *testing.T) {
 		latency = 20 * time.Millisecond
 		trip    = 2 * latency
 		trials  = 20
-		slack   = 60 * time.Millisecond // for a machine that has other things to do
+		slack   = 500 * time.Millisecond // for a machine that has other things to do: three quarters must do without
 	)
 	arrived := make(chan time.Time, 1)
 	server, err := serpy.Listen("tcp://127.0.0.1:0", nil)
@@ -46,7 +46,7 @@ func TestRecoveryTime(t *testing.T) {
 	c, err := serpy.Dial(t.Context(), proxy.Addr(), &serpy.Options{Reconnect: serpy.Reconnect{Min: 50 * time.Millisecond, Max: 400 * time.Millisecond}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
-	attempts := make(chan time.Time, 1000)
+	attempts := make(chan attempt, 1000)
 	go attemptsOf(c, attempts)
 	r := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // lengths of outages
 	var whole, beyond []time.Duration
@@ -58,33 +58,44 @@ func TestRecoveryTime(t *testing.T) {
 		back := time.Now()
 		proxy.Refuse(false)
 		at := <-arrived
-		attempt := lastOf(attempts)
+		last, all := lastOf(attempts)
 		whole = append(whole, at.Sub(back))
-		beyond = append(beyond, at.Sub(attempt))
+		beyond = append(beyond, at.Sub(last.due))
+		if at.Sub(last.due) > 2*trip {
+			t.Logf("late: link back %s, message received %s; attempts due at %q", back.Format("05.000"), at.Format("05.000"), all)
+		}
 	}
 	slices.Sort(whole)
 	slices.Sort(beyond)
 	t.Logf("round trip %v; link back to first message received: median %v, worst %v", trip, whole[trials/2], whole[trials-1])
 	t.Logf("attempt that succeeds to first message received: median %v, worst %v", beyond[trials/2], beyond[trials-1])
+	require.LessOrEqual(t, beyond[trials*3/4], 2*trip)
 	require.LessOrEqual(t, beyond[trials-1], 2*trip+slack)
 	require.LessOrEqual(t, whole[trials-1], 400*time.Millisecond+2*trip+slack, "the backoff is at most 400 ms")
 }
 
+// an attempt is one that a Reconnecting announced, and when it is due.
+type attempt struct {
+	due  time.Time
+	text string
+}
+
 // attemptsOf says when each attempt to dial is due.
-func attemptsOf(c *serpy.Connection, attempts chan<- time.Time) {
+func attemptsOf(c *serpy.Connection, attempts chan<- attempt) {
 	for e := range c.Events(context.Background()) {
 		if r, ok := e.(serpy.Reconnecting); ok {
-			attempts <- time.Now().Add(r.Delay)
+			attempts <- attempt{time.Now().Add(r.Delay), r.String()}
 		}
 	}
 }
 
-func lastOf(attempts <-chan time.Time) (last time.Time) {
+func lastOf(attempts <-chan attempt) (last attempt, all []string) {
 	for {
 		select {
 		case last = <-attempts:
+			all = append(all, last.due.Format("05.000 ")+last.text)
 		default:
-			return last
+			return last, all
 		}
 	}
 }
