@@ -178,7 +178,7 @@ func (k *talk) gapOf(f fact) *serpytest.Gap {
 	if f.b>>8 == 0 && f.id == 0 {
 		return nil
 	}
-	return &serpytest.Gap{First: f.id, Last: f.a, Count: f.b >> 8, WithSession: serpy.GapReason(f.b&0xff) == serpy.LostWithSession} //nolint:gosec // as written
+	return &serpytest.Gap{First: f.id, Last: f.a, Count: f.b >> 8, WithSession: serpy.GapReason(f.b&0xff) == serpy.LostWithSession}
 }
 
 // sizeAsPayload stands for a payload of which the receiver has compared each byte.
@@ -205,10 +205,10 @@ func (k *talk) outcomes(a *account) *outcomes {
 		case confirmed, unconfirmed, nacked:
 			o.receipt[n] = f.what
 		case sessionLost:
-			o.budget += int(f.a) //nolint:gosec // a count
+			o.budget += int(f.a)
 		case dropped:
-			o.budget += int(f.a)  //nolint:gosec // a count
-			a.dropped += int(f.a) //nolint:gosec // a count
+			o.budget += int(f.a)
+			a.dropped += int(f.a)
 		case gapFound:
 			for id := f.id; id <= f.a && f.b>>8 > 0; id++ {
 				o.inGap[id] = true
@@ -219,6 +219,7 @@ func (k *talk) outcomes(a *account) *outcomes {
 			}
 			o.got[n] = true
 			o.delivered = max(o.delivered, n)
+		case refusedSend, acking, connected, disconnected, flushed, atEnd, ended, senderDied, receiverDied:
 		}
 	}
 	return o
@@ -275,7 +276,7 @@ func (k *talk) early(v serpytest.Violation) bool {
 		switch {
 		case f.what == received && f.key == v.Keys[0] && came == 0:
 			came = f.at
-		case f.what == gapFound && came != 0 && serpy.GapReason(f.b&0xff) == serpy.LostWithSession: //nolint:gosec // 8 bits
+		case f.what == gapFound && came != 0 && serpy.GapReason(f.b&0xff) == serpy.LostWithSession:
 			if n := v.Keys[0] & (1<<48 - 1); f.id <= n && n <= f.a {
 				return true
 			}

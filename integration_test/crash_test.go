@@ -32,7 +32,7 @@ func TestKillListener(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var sum account
 			for round := range rounds {
-				p := crashPlan(uint64(round)) //nolint:gosec // small
+				p := crashPlan(uint64(round))
 				p.OnProcessed, p.Resend = c.processed, c.resend
 				sum.add(killListener(t, p))
 			}
@@ -46,6 +46,7 @@ func TestKillListener(t *testing.T) {
 }
 
 func killListener(t *testing.T, p plan) *account {
+	t.Helper()
 	w := newPair(t)
 	address := w.listen(p)
 	w.dial(p, address)
@@ -67,7 +68,7 @@ func TestKillDialler(t *testing.T) {
 		t.Run(map[bool]string{false: "on receipt", true: "when processed"}[processed], func(t *testing.T) {
 			var sum account
 			for round := range rounds {
-				p := crashPlan(uint64(round)) //nolint:gosec // small
+				p := crashPlan(uint64(round))
 				p.OnProcessed = processed
 				sum.add(killDialler(t, p))
 			}
@@ -78,6 +79,7 @@ func TestKillDialler(t *testing.T) {
 }
 
 func killDialler(t *testing.T, p plan) *account {
+	t.Helper()
 	w := newPair(t)
 	address := w.listen(p)
 	w.dial(p, address)

@@ -45,7 +45,7 @@ func (p *program) crowdServer() error {
 // pour sends messages that bear their number, and then no more.
 func (p *program) pour(ctx context.Context, c *serpy.Connection) {
 	for n := 1; n <= p.plan.Messages; n++ {
-		if err := c.Send(ctx, fill(uint64(n), p.plan.Size)); err != nil { //nolint:gosec // not negative
+		if err := c.Send(ctx, fill(uint64(n), p.plan.Size)); err != nil {
 			p.say("pour %v", err)
 			return
 		}

@@ -50,7 +50,7 @@ const factSize = 48
 // process's lives, its conversation in that life, and the message's own count.
 type convo uint16
 
-func convoOf(side, life, n int) convo { return convo(side<<15 | life<<8 | n + 1) } //nolint:gosec // small by construction
+func convoOf(side, life, n int) convo { return convo(side<<15 | life<<8 | n + 1) }
 
 func (c convo) side() int { return int(c >> 15) }
 func (c convo) life() int { return int(c >> 8 & 0x7f) }
@@ -60,7 +60,7 @@ func (c convo) String() string {
 }
 
 func keyOf(c convo, n uint64) uint64    { return uint64(c)<<48 | n }
-func convoOfKey(key uint64) convo       { return convo(key >> 48) } //nolint:gosec // 16 bits
+func convoOfKey(key uint64) convo       { return convo(key >> 48) }
 func monotonic() (t int64)              { return nanos(unix.CLOCK_MONOTONIC) }
 func (f fact) flag(bit uint) (set bool) { return f.b>>bit&1 != 0 }
 
@@ -80,7 +80,7 @@ type journal struct {
 }
 
 func openJournal(path string) (*journal, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600) //nolint:gosec // the test's own directory
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (j *journal) note(f fact) {
 		f.at = monotonic()
 	}
 	var b [factSize]byte
-	binary.LittleEndian.PutUint64(b[0:], uint64(f.at)) //nolint:gosec // not negative
+	binary.LittleEndian.PutUint64(b[0:], uint64(f.at))
 	binary.LittleEndian.PutUint64(b[8:], uint64(f.what))
 	binary.LittleEndian.PutUint64(b[16:], f.key)
 	binary.LittleEndian.PutUint64(b[24:], f.id)
@@ -106,7 +106,7 @@ func (j *journal) note(f fact) {
 
 // readJournal reads the facts of a file, in the order in which they were written.
 func readJournal(path string) ([]fact, error) {
-	b, err := os.ReadFile(path) //nolint:gosec // the test's own directory
+	b, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -119,8 +119,8 @@ func readJournal(path string) ([]fact, error) {
 	facts := make([]fact, 0, len(b)/factSize)
 	for ; len(b) > 0; b = b[factSize:] {
 		facts = append(facts, fact{
-			at:   int64(binary.LittleEndian.Uint64(b[0:])), //nolint:gosec // as written
-			what: what(binary.LittleEndian.Uint64(b[8:])),  //nolint:gosec // as written
+			at:   int64(binary.LittleEndian.Uint64(b[0:])),
+			what: what(binary.LittleEndian.Uint64(b[8:])),
 			key:  binary.LittleEndian.Uint64(b[16:]),
 			id:   binary.LittleEndian.Uint64(b[24:]),
 			a:    binary.LittleEndian.Uint64(b[32:]),

@@ -50,10 +50,11 @@ func TestOnePeerNeverReads(t *testing.T) {
 }
 
 func readPoured(t *testing.T, c *serpy.Connection, messages int) error {
+	t.Helper()
 	n := 0
 	for m := range c.Messages(t.Context()) {
 		n++
-		if key, ok := keyIn(m.Data); !ok || key != uint64(n) || m.Gap != nil || m.Redelivered { //nolint:gosec // not negative
+		if key, ok := keyIn(m.Data); !ok || key != uint64(n) || m.Gap != nil || m.Redelivered {
 			return fmt.Errorf("message %d came as number %d, whole %v, gap %v, redelivered %v", key, n, ok, m.Gap, m.Redelivered)
 		}
 		m.Release()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -26,20 +27,20 @@ var hosts atomic.Int64
 // a developer's machine it is skipped.
 func newHost(t *testing.T) *host {
 	t.Helper()
-	missing := ""
+	var missing strings.Builder
 	for _, tool := range []string{"ip", "nft", "tc"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			missing += " " + tool
+			missing.WriteString(" " + tool)
 		}
 	}
 	if os.Geteuid() != 0 {
-		missing += " root"
+		missing.WriteString(" root")
 	}
-	if missing != "" {
+	if missing.String() != "" {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("missing in CI:%s", missing)
+			t.Fatalf("missing in CI:%s", missing.String())
 		}
-		t.Skipf("needs%s", missing)
+		t.Skipf("needs%s", missing.String())
 	}
 	n := hosts.Add(1)
 	pid := os.Getpid() % 10_000
@@ -48,9 +49,9 @@ func newHost(t *testing.T) *host {
 	h.here, h.address = net+".1", net+".2"
 	inside, outside := fmt.Sprintf("si%d-%d", pid, n), fmt.Sprintf("so%d-%d", pid, n)
 	h.run("ip", "netns", "add", h.name)
-	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", h.name).Run() }) //nolint:gosec,noctx // a name of ours; the test's context is over
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", h.name).Run() })
 	h.run("ip", "link", "add", outside, "type", "veth", "peer", "name", inside, "netns", h.name)
-	t.Cleanup(func() { _ = exec.Command("ip", "link", "del", outside).Run() }) //nolint:gosec,noctx // likewise
+	t.Cleanup(func() { _ = exec.Command("ip", "link", "del", outside).Run() })
 	h.run("ip", "addr", "add", h.here+"/24", "dev", outside)
 	h.run("ip", "link", "set", outside, "up")
 	h.inside("ip", "addr", "add", h.address+"/24", "dev", inside)
@@ -64,7 +65,7 @@ func newHost(t *testing.T) *host {
 
 func (h *host) run(args ...string) {
 	h.t.Helper()
-	out, err := exec.CommandContext(h.t.Context(), args[0], args[1:]...).CombinedOutput() //nolint:gosec // our own words
+	out, err := exec.CommandContext(h.t.Context(), args[0], args[1:]...).CombinedOutput()
 	require.NoError(h.t, err, "%v: %s", args, out)
 }
 

@@ -136,13 +136,13 @@ func (p *program) watch(c *serpy.Connection, conv convo) {
 	for e := range c.Events(context.Background()) {
 		switch e := e.(type) {
 		case serpy.Connected:
-			p.j.note(fact{what: connected, key: key, b: uint64(e.Replayed)}) //nolint:gosec // not negative
+			p.j.note(fact{what: connected, key: key, b: uint64(e.Replayed)})
 			p.say("up %d resumed=%v replayed=%d", monotonic(), e.Resumed, e.Replayed)
 		case serpy.Disconnected:
 			p.j.note(fact{what: disconnected, key: key})
 			p.say("down %d %v", monotonic(), e.Err)
 		case serpy.SessionLost:
-			p.j.note(fact{what: sessionLost, key: key, a: uint64(e.Unconfirmed), b: uint64(e.Undelivered)}) //nolint:gosec // not negative
+			p.j.note(fact{what: sessionLost, key: key, a: uint64(e.Unconfirmed), b: uint64(e.Undelivered)})
 			p.say("lost %d %d", e.Unconfirmed, e.Undelivered)
 		case serpy.SlowReader:
 			p.say("slowreader")
@@ -199,10 +199,10 @@ func (p *program) send(ctx context.Context, c *serpy.Connection, conv convo) {
 		case <-finish.Done():
 		}
 	}()
-	r := rand.New(rand.NewPCG(p.plan.Seed, uint64(conv))) //nolint:gosec // sizes of a test
+	r := rand.New(rand.NewPCG(p.plan.Seed, uint64(conv)))
 	wait := pace(finish, p.plan.Rate)
 	for n := 1; n <= p.plan.Messages && wait(); n++ {
-		if !p.sendOne(ctx, c, keyOf(conv, uint64(n)), p.size(r), receipts) { //nolint:gosec // not negative
+		if !p.sendOne(ctx, c, keyOf(conv, uint64(n)), p.size(r), receipts) {
 			break
 		}
 	}
@@ -231,7 +231,7 @@ func (p *program) size(r *rand.Rand) int {
 }
 
 func (p *program) sendOne(ctx context.Context, c *serpy.Connection, key uint64, size int, receipts chan<- owed) bool {
-	m := serpy.Message{Data: fill(key, size), Tag: uint32(key)} //nolint:gosec // a mark, any will do
+	m := serpy.Message{Data: fill(key, size), Tag: uint32(key)}
 	if !p.plan.Plain {
 		m.Mode = [...]serpy.Mode{serpy.Plain, serpy.Acked, serpy.Base85, serpy.Base85Acked}[key%4]
 	}
@@ -239,7 +239,7 @@ func (p *program) sendOne(ctx context.Context, c *serpy.Connection, key uint64, 
 	if m.Mode.IsAcked() {
 		acked = 1
 	}
-	p.j.note(fact{what: sending, key: key, a: uint64(size), b: acked}) //nolint:gosec // not negative
+	p.j.note(fact{what: sending, key: key, a: uint64(size), b: acked})
 	receipt, err := c.SendMessage(ctx, m)
 	if err != nil {
 		p.j.note(fact{what: refusedSend, key: key})

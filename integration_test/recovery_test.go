@@ -48,7 +48,7 @@ func TestRecoveryTime(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	attempts := make(chan attempt, 1000)
 	go attemptsOf(c, attempts)
-	r := rand.New(rand.NewPCG(7, 7)) //nolint:gosec // lengths of outages
+	r := rand.New(rand.NewPCG(7, 7))
 	var whole, beyond []time.Duration
 	for range trials {
 		proxy.Refuse(true)

@@ -50,7 +50,7 @@ func start(t *testing.T, p plan, wrap ...string) *peer {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	args := append(append([]string(nil), wrap...), self)
-	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // ourselves; ended by Cleanup, in a way that tests the end
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(append(os.Environ(), p.Env...), roleVariable+"="+string(text))
 	q := &peer{t: t, plan: p, cmd: cmd, exited: make(chan struct{}), changed: make(chan struct{})}
 	cmd.Stderr = &q.stderr
