@@ -96,8 +96,9 @@ func runBoth(ctx context.Context, cfg config, screen *screen) (report, error) {
 	w := newWorkstation(near, screen)
 	w.total = in.size()
 	rep, err := w.run(late, late)
-	if err != nil {
+	if err != nil { // The instrument would wait for a workstation that does not come back.
 		in.stop()
+		defer time.AfterFunc(grace, in.halt).Stop()
 	}
 	if serveErr := <-served; err == nil {
 		err = serveErr
