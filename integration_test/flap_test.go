@@ -4,6 +4,8 @@ package integration
 
 import (
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +47,12 @@ func TestFlappingLink(t *testing.T) {
 			l.Messages, l.ReadRate = 0, 1500
 			d.DropOldest, d.Queue = true, 200
 		},
+		"tls": func(l, d *plan) {
+			l.Address = "tls://127.0.0.1:0"
+			l.Cert, l.Key = certify(t)
+			d.Cert = l.Cert
+		},
+		"unix": func(l, _ *plan) { l.Address = "unix://" + filepath.Join(t.TempDir(), "s") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -59,11 +67,16 @@ func TestFlappingLink(t *testing.T) {
 func flap(t *testing.T, listener, dialler plan) {
 	t.Helper()
 	w := newPair(t)
-	proxy, err := serpytest.NewProxy("tcp", w.listen(listener), &serpytest.ProxyOptions{CutEvery: 50 * time.Millisecond, Seed: dialler.Seed})
+	scheme, target, _ := strings.Cut(w.listenAt(listener), "://")
+	network := "tcp"
+	if scheme == "unix" {
+		network = scheme
+	}
+	proxy, err := serpytest.NewProxy(network, target, &serpytest.ProxyOptions{CutEvery: 50 * time.Millisecond, Seed: dialler.Seed})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = proxy.Close() })
-	w.dial(dialler, proxy.Addr())
-	d := durationFrom(t, "SERPY_FLAP", 15*time.Second)
+	w.dial(dialler, scheme+"://"+proxy.Addr())
+	d := durationFrom(t, "SERPY_FLAP", 10*time.Second)
 	elapse(t, d)
 	proxy.SetCuts(0, 0)
 	w.finish()

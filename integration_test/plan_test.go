@@ -4,7 +4,15 @@ package integration
 
 import (
 	"cmp"
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/serpy-go/serpy"
 	"github.com/serpy-go/serpy/transport"
@@ -30,6 +38,7 @@ type plan struct {
 	Queue                                                                                                     int
 	Heartbeat, IdleTimeout, WriteStall, DialTimeout, HandshakeTimeout, SessionTimeout, BackoffMin, BackoffMax time.Duration
 
+	Cert, Key   []byte   // PEM, for tls:// addresses
 	WriteBuffer int      // of the socket; 0: the system's
 	Env         []string // more environment of the process
 
@@ -57,6 +66,9 @@ func (p *plan) options() *serpy.Options {
 		Transport: transport.Options{WriteBuffer: p.WriteBuffer},
 		SendQueue: serpy.Queue{Messages: p.Queue},
 	}
+	if p.Cert != nil {
+		o.TLS = p.tls()
+	}
 	if p.OnProcessed {
 		o.AckWhen = serpy.OnProcessed
 	}
@@ -67,4 +79,36 @@ func (p *plan) options() *serpy.Options {
 		o.SendQueue.Policy = serpy.DropOldest
 	}
 	return o
+}
+
+func (p *plan) tls() *tls.Config {
+	if p.Listen {
+		cert, err := tls.X509KeyPair(p.Cert, p.Key)
+		if err != nil {
+			panic(err)
+		}
+		return &tls.Config{Certificates: []tls.Certificate{cert}}
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(p.Cert)
+	return &tls.Config{RootCAs: roots, ServerName: certName}
+}
+
+const certName = "serpy.test"
+
+// certify makes a certificate that vouches for itself.
+func certify(t *testing.T) (cert, key []byte) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{certName}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(nil, template, template, public, private)
+	require.NoError(t, err)
+	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	der, err = x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }

@@ -215,13 +215,19 @@ func newPair(t *testing.T) *pair {
 // listen starts the listener, and gives the host and port where it is.
 func (w *pair) listen(p plan, wrap ...string) string {
 	w.t.Helper()
+	return strings.TrimPrefix(w.listenAt(p, wrap...), "tcp://")
+}
+
+// listenAt starts the listener, and gives its address.
+func (w *pair) listenAt(p plan, wrap ...string) string {
+	w.t.Helper()
 	p.Listen = true
 	p.Journal = filepath.Join(w.dir, fmt.Sprintf("listener-%d", p.Life))
 	if p.Address == "" {
 		p.Address = "tcp://127.0.0.1:0"
 	}
 	w.listener = start(w.t, p, wrap...)
-	return strings.TrimPrefix(w.listener.wait("listening", 0), "tcp://")
+	return w.listener.wait("listening", 0)
 }
 
 func (w *pair) dial(p plan, address string, wrap ...string) {
