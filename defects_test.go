@@ -302,3 +302,88 @@ func TestTheModeSurvivesReconnection(t *testing.T) {
 		})
 	}
 }
+
+// A handler's context ends with its connection; what had come before is there all
+// the same, because the peer, who has closed, was told that it was received.
+func TestAHandlerReadsToTheEndAfterClose(t *testing.T) {
+	const n = 200
+	for name, read := range map[string]func(ctx context.Context, c *serpy.Connection, took func()) error{
+		"Receive": func(ctx context.Context, c *serpy.Connection, took func()) error {
+			for {
+				if _, err := c.Receive(ctx); err != nil {
+					return nil
+				}
+				took()
+			}
+		},
+		"Messages": func(ctx context.Context, c *serpy.Connection, took func()) error {
+			for range c.Messages(ctx) {
+				took()
+			}
+			return c.Err()
+		},
+		"ReceiveBatch": func(ctx context.Context, c *serpy.Connection, took func()) error {
+			into := make([]serpy.Message, 3)
+			for {
+				k, err := c.ReceiveBatch(ctx, into)
+				if err != nil {
+					return nil
+				}
+				for range k {
+					took()
+				}
+			}
+		},
+		"Handle": func(ctx context.Context, c *serpy.Connection, took func()) error {
+			return c.Handle(ctx, func(context.Context, serpy.Message) error { took(); return nil })
+		},
+	} {
+		bubble(t, name, func(t *testing.T) {
+			h := &host{}
+			s := h.start(t, nil)
+			got := make(chan int, 1)
+			go func() {
+				_ = s.Serve(t.Context(), func(ctx context.Context, c *serpy.Connection) error {
+					count := 0
+					err := read(ctx, c, func() {
+						count++
+						time.Sleep(time.Second) // slower than the Close
+					})
+					assert.NoError(t, err)
+					got <- count
+					<-ctx.Done()
+					return nil
+				})
+			}()
+			c := h.dial(t, nil)
+			for i := range n {
+				put(t, c, fmt.Sprint(i), serpy.Plain)
+			}
+			require.NoError(t, c.Close())
+			require.Equal(t, n, <-got)
+			require.NoError(t, s.Shutdown(within(t, time.Minute)))
+		})
+	}
+	bubble(t, "after the context ended", func(t *testing.T) {
+		h := &host{}
+		s := h.start(t, nil)
+		read := make(chan struct{})
+		go func() {
+			_ = s.Serve(t.Context(), func(ctx context.Context, c *serpy.Connection) error {
+				<-ctx.Done()
+				defer close(read)
+				m, err := c.Receive(ctx)
+				assert.NoError(t, err, "what came is there all the same")
+				assert.Equal(t, "unread", m.String())
+				_, err = c.Receive(ctx)
+				assert.ErrorIs(t, err, io.EOF)
+				return nil
+			})
+		}()
+		c := h.dial(t, nil)
+		put(t, c, "unread", serpy.Plain)
+		require.NoError(t, c.Close())
+		<-read
+		require.NoError(t, s.Shutdown(within(t, time.Minute)))
+	})
+}
