@@ -25,7 +25,7 @@ func (w *world) settle() {
 		for _, q := range w.l.sessions {
 			w.timer(q.peer)
 		}
-		if round > 20_000 {
+		if round > 3000 {
 			w.stalled("no end")
 		}
 	}

@@ -50,11 +50,13 @@ func explain(state uint64, most int64) string {
 
 // shrink leaves parts of a schedule out while it still breaks something of the kind.
 func shrink(b []byte, broken string) ([]byte, string) {
-	runs := 0
+	runs, frames := 0, int64(0) // of a world that chatters, less
 	for size := len(b) / 2; size > 0; size /= 2 {
-		for at := 0; at+size <= len(b) && runs < 3000; runs++ {
+		for at := 0; at+size <= len(b) && runs < 3000 && frames < 20e6; runs++ {
 			less := append(append([]byte(nil), b[:at]...), b[at+size:]...)
-			if _, other := run(&source{given: less}, 1<<40); kind(other) == kind(broken) {
+			w, other := run(&source{given: less}, 1<<40)
+			frames += w.frames
+			if kind(other) == kind(broken) {
 				b, broken = less, other
 				continue
 			}
