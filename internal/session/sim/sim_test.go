@@ -52,10 +52,12 @@ func explain(state uint64, most int64) string {
 func shrink(b []byte, broken string) ([]byte, string) {
 	runs, frames := 0, int64(0) // of a world that chatters, less
 	for size := len(b) / 2; size > 0; size /= 2 {
-		for at := 0; at+size <= len(b) && runs < 3000 && frames < 20e6; runs++ {
+		for at := 0; at+size <= len(b) && runs < 3000 && frames < 2e6; runs++ {
 			less := append(append([]byte(nil), b[:at]...), b[at+size:]...)
 			w, other := run(&source{given: less}, 1<<40)
-			frames += w.frames
+			if w != nil {
+				frames += w.frames
+			}
 			if kind(other) == kind(broken) {
 				b, broken = less, other
 				continue
