@@ -257,7 +257,7 @@ func TestTakeover(t *testing.T) {
 func takeoverTalk(t *testing.T, at time.Duration, trouble func(*serpytest.Conn)) {
 	t.Helper()
 	k := &talk{pace: time.Millisecond, link: serpytest.Link{Latency: 1700 * time.Microsecond}}
-	k.during = func(ctx context.Context, c *serpy.Connection, l *serpytest.Listener) {
+	k.during = func(ctx context.Context, c *serpy.Connection, l *serpytest.Listener, _ *serpy.Server) {
 		assert.NoError(t, c.WaitConnected(ctx))
 		time.Sleep(at) // in a bubble
 		old := l.Conns()[0]
@@ -275,22 +275,25 @@ func takeoverTalk(t *testing.T, at time.Duration, trouble func(*serpytest.Conn))
 func TestLateHello(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var late atomic.Pointer[serpytest.Conn]
-		k := &talk{pace: 50 * time.Millisecond}
+		k := &talk{pace: 100 * time.Millisecond}
+		k.tune = func(_, dialling *serpy.Options) { dialling.HandshakeTimeout = time.Second } // the listener waits longer
 		k.onDial = func(n int, dialled, _ *serpytest.Conn) {
 			if n == 2 {
 				late.Store(dialled)
 				dialled.Stall()
 			}
 		}
-		k.during = func(ctx context.Context, c *serpy.Connection, l *serpytest.Listener) {
+		k.during = func(ctx context.Context, c *serpy.Connection, l *serpytest.Listener, s *serpy.Server) {
 			assert.NoError(t, c.WaitConnected(ctx))
 			assert.NoError(t, c.Reconnect()) // the second link, whose Hello stays under way
 			time.Sleep(time.Millisecond)
 			assert.NotNil(t, late.Load())
 			assert.NoError(t, c.WaitConnected(ctx)) // the third
 			assert.Equal(t, 3, l.Dialled())
+			assert.Equal(t, 1, s.Stats().Handshaking, "the listener still waits for it")
 			late.Load().Resume()
 			time.Sleep(100 * time.Millisecond)
+			assert.Equal(t, uint64(1), s.Stats().Refused)
 			assert.Equal(t, serpy.Up, c.State())
 		}
 		assert.Equal(t, 2, k.run(t), "links: the one with the late Hello is none")

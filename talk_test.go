@@ -94,8 +94,8 @@ type talk struct {
 	link   serpytest.Link
 	pace   time.Duration // between two lines; 0: as fast as it goes
 	onDial func(n int, dialled, accepted *serpytest.Conn)
-	wrap   func(net.Conn) net.Conn                                               // the dialler's end
-	during func(ctx context.Context, c *serpy.Connection, l *serpytest.Listener) // beside the talk
+	wrap   func(net.Conn) net.Conn                                                                // the dialler's end
+	during func(ctx context.Context, c *serpy.Connection, l *serpytest.Listener, s *serpy.Server) // beside the talk
 	tune   func(listening, dialling *serpy.Options)
 }
 
@@ -143,7 +143,7 @@ func (k *talk) run(t *testing.T) (links int) {
 	require.NoError(t, err)
 	var beside sync.WaitGroup
 	if k.during != nil {
-		beside.Go(func() { k.during(ctx, c, l) })
+		beside.Go(func() { k.during(ctx, c, l, s) })
 	}
 	k.half(ctx, t, c, "dialler", script(1), there, back, false)
 	beside.Wait()
