@@ -117,6 +117,9 @@ func (l *link) pick(now time.Time) (err error) {
 		f, _ := c.sess.NextControl(now)
 		err = l.say(f)
 	}
+	if len(l.control) > 0 {
+		c.arm(now) // for the next sign of life, which waited for this one
+	}
 	if !c.closeNow {
 		l.pickGroups(now)
 	}
@@ -232,12 +235,8 @@ func (l *link) seal(p *picked) error {
 // writeAll writes l.out. A write is bounded by WriteStall; where progress was made,
 // it goes on, unless the connection is one of TLS, which is dead after a timeout.
 func (l *link) writeAll() error {
-	if !l.plain && len(l.out) > 1 {
-		l.scratch = l.scratch[:0]
-		for _, b := range l.out {
-			l.scratch = append(l.scratch, b...)
-		}
-		l.out = append(l.out[:0], l.scratch)
+	if !l.plain {
+		return l.writePieces()
 	}
 	// net.Buffers eats its slice: it gets one that may be eaten.
 	l.rest = append(l.rest[:0], l.out...)
@@ -263,6 +262,31 @@ func (l *link) writeAll() error {
 		}
 		l.deadline = time.Time{}
 	}
+}
+
+// piece is a record of TLS.
+const piece = 16 << 10
+
+// writePieces writes l.out where a write that timed out cannot go on: in pieces, so
+// that progress is seen on a slow link too.
+func (l *link) writePieces() error {
+	rest := l.out[0]
+	if len(l.out) > 1 {
+		l.scratch = l.scratch[:0]
+		for _, b := range l.out {
+			l.scratch = append(l.scratch, b...)
+		}
+		rest = l.scratch
+	}
+	for len(rest) > 0 {
+		l.setWriteDeadline()
+		n, err := l.conn.Write(rest[:min(piece, len(rest))])
+		if err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
 }
 
 // setWriteDeadline moves the deadline when a quarter of it has passed, rather than
