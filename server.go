@@ -5,6 +5,7 @@ import (
 	"iter"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type Server struct {
 	conns      map[protocol.ID]*Connection
 	order      []*Connection // oldest first
 	waiting    []*Connection // for Serve or Accept
+	left       []*Connection // ended, with messages that nobody has read; for Messages
 	listeners  []net.Listener
 	handshakes []*handshake
 	granted    int64 // of MaxMemory
@@ -276,7 +278,7 @@ func (s *Server) All() iter.Seq[*Connection] {
 // Readable gives the connections with a message waiting.
 func (s *Server) Readable() []*Connection {
 	var ready []*Connection
-	for _, c := range s.Connections() {
+	for _, c := range s.sources() {
 		if n, _ := c.rq.size(); n > 0 {
 			ready = append(ready, c)
 		}
@@ -284,15 +286,43 @@ func (s *Server) Readable() []*Connection {
 	return ready
 }
 
+// sources are the connections that may have messages, also those that have ended.
+func (s *Server) sources() []*Connection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append(append([]*Connection(nil), s.order...), s.left...)
+}
+
+// leave keeps a connection that ended with messages unread, for Messages; no more
+// than may be parked. s.mu is held.
+func (s *Server) leave(c *Connection) {
+	s.left = slices.DeleteFunc(s.left, func(c *Connection) bool { n, _ := c.rq.size(); return n == 0 })
+	if s.left = append(s.left, c); len(s.left) > s.opt.MaxParked {
+		s.left = slices.Delete(s.left, 0, 1)
+	}
+}
+
+// drained forgets a connection that ended and has no more messages.
+func (s *Server) drained(c *Connection) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n, _ := c.rq.size(); n == 0 && slices.Contains(s.left, c) {
+		s.left = without(s.left, c)
+		s.waiting = without(s.waiting, c)
+	}
+}
+
 // Messages ranges over the messages of all connections, one of each in turn, until
-// ctx or the server ends. It waits without polling.
+// ctx or the server ends; those of connections that have ended are among them. It
+// waits without polling.
 func (s *Server) Messages(ctx context.Context) iter.Seq2[*Connection, Message] {
 	return func(yield func(*Connection, Message) bool) {
 		for ctx.Err() == nil {
 			idle := true
-			for _, c := range s.Connections() {
+			for _, c := range s.sources() {
 				m, ok := c.TryReceive()
 				if !ok {
+					s.drained(c)
 					continue
 				}
 				idle = false

@@ -113,6 +113,8 @@ func (s *Server) forget(c *Connection) {
 	s.order = without(s.order, c)
 	if n, _ := c.rq.size(); n == 0 { // otherwise there is something to be read, and it was confirmed
 		s.waiting = without(s.waiting, c)
+	} else if !s.serving {
+		s.leave(c)
 	}
 	if s.stopped {
 		poke(s.incoming)
