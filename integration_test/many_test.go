@@ -21,7 +21,7 @@ func TestOnePeerNeverReads(t *testing.T) {
 		readers  = 100
 		messages = 10_000
 	)
-	heartbeat := 200 * time.Millisecond
+	heartbeat := 500 * time.Millisecond
 	q := start(t, plan{Program: "crowd-server", Address: "tcp://127.0.0.1:0", Messages: messages, Size: 256, Heartbeat: heartbeat})
 	address := q.wait("listening", 0)
 	dial := func() *serpy.Connection {
@@ -38,7 +38,7 @@ func TestOnePeerNeverReads(t *testing.T) {
 	begin := time.Now()
 	require.NoError(t, inParallel(readers, readers, func(i int) error { return readPoured(t, conns[i], messages) }))
 	t.Logf("%d readers had %d messages each after %v", readers, messages, time.Since(begin).Round(time.Millisecond))
-	elapse(t, 5*heartbeat) // longer than the idle timeout
+	elapse(t, 4*heartbeat) // longer than the idle timeout
 	for range 100 {
 		require.NoError(t, lazy.SendAcked(t.Context(), []byte("still here")))
 	}
@@ -92,7 +92,9 @@ func TestTenThousandConnections(t *testing.T) {
 	t.Logf("%d requests answered, %d links for %d connections, everything closed after %v", requests, links, connections, time.Since(begin).Round(time.Millisecond))
 	require.Equal(t, connections, links, "healthy links were cut")
 	require.Greater(t, requests, active)
-	require.Less(t, float64(ours[0]-before[0])/connections, 64.0*1024)
+	if !raced {
+		require.Less(t, float64(ours[0]-before[0])/connections, 64.0*1024)
+	}
 }
 
 // memoryOf reads what a peer said of its memory: resident, and heap in use.
@@ -176,6 +178,8 @@ func TestMemoryLimit(t *testing.T) {
 	_, err := fmt.Sscan(w.listener.wait("peak", 0), &peak)
 	require.NoError(t, err)
 	t.Logf("4000 messages of 64 KiB with GOMEMLIMIT=64MiB, GOGC=off: at most %d MiB resident", peak>>20)
-	require.Less(t, peak, int64(96<<20))
+	if !raced {
+		require.Less(t, peak, int64(96<<20))
+	}
 	w.check(false).nothingAmiss(t)
 }
