@@ -334,7 +334,7 @@ func (s *Server) serveLink(c *Connection, l *link) {
 	broken := c.detachLink(l, err)
 	close(l.gone)
 	c.mu.Lock()
-	closing, remote, failure := c.closing, c.remote, c.failure
+	closing, remote, failure := c.closing && !c.patient, c.remote, c.failure
 	code, reason := c.closeCode, c.closeReason
 	c.mu.Unlock()
 	switch {

@@ -118,7 +118,7 @@ func (s *Server) share(want uint64) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	left := s.opt.MaxMemory - s.granted
-	grant := max(least, min(want, uint64(max(left, 0)))) //nolint:gosec // not negative
-	s.granted += int64(grant)                            //nolint:gosec // bounded by the options
+	grant := max(least, min(want, uint64(max(left, 0))))
+	s.granted += int64(grant) //nolint:gosec // bounded by the options
 	return grant
 }

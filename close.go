@@ -101,7 +101,7 @@ func (c *Connection) wakeAllRooms() {
 // end of ctx it closes at once, and the error is an UnconfirmedError if anything
 // was not confirmed.
 func (c *Connection) Shutdown(ctx context.Context) error {
-	return opError("shutdown", c.shutdown(ctx, protocol.CodeNormal, ""))
+	return opError("shutdown", c.shutdown(ctx, protocol.CodeNormal, "", true))
 }
 
 // Close is Shutdown within CloseTimeout while a link is up: it sends what is
@@ -116,14 +116,16 @@ func (c *Connection) Close() error {
 func (c *Connection) close(code protocol.Code, reason string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), min(c.opt.CloseTimeout, 24*time.Hour))
 	defer cancel()
-	return c.shutdown(ctx, code, reason)
+	return c.shutdown(ctx, code, reason, false)
 }
 
 // closeGrace is for how long a close whose context has ended still tries to say
 // so to the peer.
 const closeGrace = 250 * time.Millisecond
 
-func (c *Connection) shutdown(ctx context.Context, code protocol.Code, reason string) error {
+// shutdown ends the connection within ctx. A patient one waits for the link to come
+// back while something is unconfirmed.
+func (c *Connection) shutdown(ctx context.Context, code protocol.Code, reason string, patient bool) error {
 	c.mu.Lock()
 	if c.ended {
 		c.mu.Unlock()
@@ -133,26 +135,31 @@ func (c *Connection) shutdown(ctx context.Context, code protocol.Code, reason st
 	c.closing, c.sendClosed = true, true
 	c.unstageAll()
 	c.wakeAllRooms()
-	parked := c.server != nil && c.link == nil
-	never := c.server == nil && c.stats.links == 0
+	c.patient = patient && c.q.messages > 0
+	c.closeCode, c.closeReason = code, reason
+	down, never, wait := c.link == nil, c.stats.links == 0, c.patient
 	c.mu.Unlock()
+	var err error
 	switch {
-	case parked:
-		c.server.bury(c, code, reason)
-		c.finish(nil, ErrClosed)
-		return c.closeResult(nil)
-	case never:
+	case down && !wait && c.server != nil:
+	case never && !wait:
 		c.stop()
 	default:
 		poke(c.redial)
+		err = c.flush(ctx)
 	}
-	err := c.flush(ctx)
 	c.mu.Lock()
+	c.patient = false
 	c.sess.Close(code, reason)
 	c.closeNow = c.closeNow || err != nil
-	c.closeCode, c.closeReason = code, reason
 	c.kick()
+	down = c.link == nil
 	c.mu.Unlock()
+	if down && c.server != nil {
+		c.server.bury(c, code, reason)
+		c.finish(nil, ErrClosed)
+	}
+	poke(c.redial)
 	c.waitEnd(ctx)
 	return c.closeResult(err)
 }

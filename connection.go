@@ -56,6 +56,7 @@ type Connection struct {
 	failure     error // why we break it off
 	saidEnd     bool  // CloseSend: the mark stands behind the last message
 	closeNow    bool  // do not wait for the data to be written
+	patient     bool  // closing, but waiting for the link to come back
 	lastTry     bool  // closing, with the link down: one more attempt is under way
 	askAck      bool  // Flush waits: ask for an acknowledgement
 	reconnect   bool

@@ -228,7 +228,6 @@ func (l *link) handle() (err error) {
 			break
 		}
 	}
-	c.stats.received = c.sess.Received()
 	c.arm(now)
 	c.kick()
 	c.mu.Unlock()

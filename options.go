@@ -212,10 +212,16 @@ func (o *Options) withDefaults() (*Options, error) {
 		v    *time.Duration
 		zero time.Duration
 	}{
-		{&c.SilentWire, time.Second}, {&c.Heartbeat, 5 * time.Second}, {&c.WriteStall, 15 * time.Second},
-		{&c.DialTimeout, 10 * time.Second}, {&c.HandshakeTimeout, 5 * time.Second},
-		{&c.SessionTimeout, 5 * time.Minute}, {&c.CloseTimeout, 3 * time.Second},
-		{&c.Reconnect.Min, 100 * time.Millisecond}, {&c.Reconnect.Max, 30 * time.Second}, {&c.Reconnect.StableAfter, 5 * time.Second},
+		{&c.SilentWire, time.Second},
+		{&c.Heartbeat, 5 * time.Second},
+		{&c.WriteStall, 15 * time.Second},
+		{&c.DialTimeout, 10 * time.Second},
+		{&c.HandshakeTimeout, 5 * time.Second},
+		{&c.SessionTimeout, 5 * time.Minute},
+		{&c.CloseTimeout, 3 * time.Second},
+		{&c.Reconnect.Min, 100 * time.Millisecond},
+		{&c.Reconnect.Max, 30 * time.Second},
+		{&c.Reconnect.StableAfter, 5 * time.Second},
 		{&c.Reconnect.GiveUpAfter, off},
 	} {
 		setDefault(d.v, d.zero, off)
@@ -227,7 +233,9 @@ func (o *Options) withDefaults() (*Options, error) {
 		most int
 	}{
 		{&c.MaxMessage, defaultMaxMessage, maxQueueBytes},
-		{&c.MaxConnections, 10_000, math.MaxInt32}, {&c.MaxParked, 1_000, math.MaxInt32}, {&c.MaxHandshakes, 256, math.MaxInt32},
+		{&c.MaxConnections, 10_000, math.MaxInt32},
+		{&c.MaxParked, 1_000, math.MaxInt32},
+		{&c.MaxHandshakes, 256, math.MaxInt32},
 		{&c.Reconnect.MaxAttempts, math.MaxInt32, math.MaxInt32},
 	} {
 		setDefault(n.v, n.zero, n.most)

@@ -14,6 +14,7 @@ import (
 // An era is the time of one session, as the receive queue sees it.
 type era struct {
 	epoch       uint32
+	begun       bool   // what follows is known: the peer said Hello
 	baseID      uint64 // of messages before the first unit
 	redelivered uint64 // units at the start that may have been processed before
 	lost        bool   // an earlier session ended: messages may be missing

@@ -239,11 +239,11 @@ func (c *Connection) mustEnd(err error) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closing && !c.lastTry {
+	if c.closing && !c.patient && !c.lastTry {
 		c.lastTry = true // a link that is down: one more attempt, to say Close
 		return c.sess == nil || c.stats.links == 0 || c.closeNow
 	}
-	return c.closing || !c.reconnect && c.stats.links > 0
+	return c.closing && !c.patient || !c.reconnect && c.stats.links > 0
 }
 
 // pause waits before the next attempt; false: there is none.

@@ -64,7 +64,7 @@ func (s *Server) closeAll(ctx context.Context) {
 	closed := make(chan struct{}, len(conns))
 	for _, c := range conns {
 		go func() {
-			_ = c.shutdown(ctx, protocol.CodeGoingAway, "the server goes away")
+			_ = c.shutdown(ctx, protocol.CodeGoingAway, "the server goes away", true)
 			closed <- struct{}{}
 		}()
 	}

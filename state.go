@@ -21,7 +21,9 @@ func (c *Connection) attachLink(l *link) error {
 		c.mu.Unlock()
 		return l.protocolError(err)
 	}
-	c.era.baseID, c.era.redelivered = l.hello.BaseID, l.hello.Redelivered
+	if !c.era.begun { // afterwards the receive queue reads them
+		c.era.begun, c.era.baseID, c.era.redelivered = true, l.hello.BaseID, l.hello.Redelivered
+	}
 	c.confirmed()
 	replayed := c.q.rewind(l.hello.Lane(session.Lane).Received, written)
 	l.era, l.most = c.era, c.opt.MaxMessage
@@ -72,6 +74,7 @@ func (c *Connection) confirmed() {
 		return
 	}
 	c.stats.progress = true
+	c.stats.confirmed += uint64(before - c.q.messages) //nolint:gosec // they only become fewer
 	if c.slowSaid && 2*c.q.messages <= c.bounds.Messages && 2*c.q.bytes <= c.bounds.Bytes {
 		c.slowSaid = false
 	}

@@ -7,8 +7,8 @@ type Stats struct {
 	SendQueue    struct{ Messages, Bytes int } // accepted and not confirmed
 	ReceiveQueue struct{ Messages, Bytes int } // received and not taken; fragments count as messages
 	Sent         uint64                        // messages accepted
-	Confirmed    uint64                        // of them, receipts that are resolved in whatever way
-	Received     uint64                        // units received, in the present session
+	Confirmed    uint64                        // of them, confirmed by the peer, or refused
+	Received     uint64                        // messages received; those that wait are counted as ReceiveQueue counts them
 	Delivered    uint64                        // messages taken by the application
 	Unacked      uint64                        // units that the application has to acknowledge
 	Redelivered  uint64                        // units sent again in another session
@@ -19,7 +19,7 @@ type Stats struct {
 // counters are the part of Stats that nothing else knows. Guarded by c.mu.
 type counters struct {
 	links       int
-	received    uint64
+	confirmed   uint64
 	lost        uint64
 	redelivered uint64
 	dropped     [gapReasons]uint64
@@ -34,12 +34,13 @@ func (c *Connection) Stats() Stats {
 	c.rq.mu.Lock()
 	s.ReceiveQueue.Messages, s.ReceiveQueue.Bytes = c.rq.waiting, c.rq.waitingBytes
 	s.Delivered, s.Dropped = c.rq.delivered, c.rq.gaps
+	s.Received = s.Delivered + uint64(c.rq.waiting) //nolint:gosec // not negative
 	c.rq.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.SendQueue.Messages, s.SendQueue.Bytes = c.q.messages, c.q.bytes+c.stage.bytes
-	s.Sent, s.Confirmed = c.q.accepted, c.resolved.Load()
-	s.Received, s.Redelivered, s.Links = c.stats.received, c.stats.redelivered, c.stats.links
+	s.Sent, s.Confirmed = c.q.accepted, c.stats.confirmed
+	s.Redelivered, s.Links = c.stats.redelivered, c.stats.links
 	if c.opt.AckWhen == OnProcessed {
 		s.Unacked = c.sess.Unprocessed()
 	}

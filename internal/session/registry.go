@@ -166,7 +166,7 @@ func (r *Registry) Park(now time.Time, id protocol.ID, link uint64, load Load) (
 		if victim.IsZero() {
 			break
 		}
-		r.Remove(victim)
+		r.Bury(now, victim, protocol.Refuse{Code: protocol.CodeEvicted, Reason: "the server had to give the session up: too many without a link"})
 		evicted = append(evicted, victim)
 	}
 	return evicted
