@@ -42,7 +42,7 @@ func (c *tape) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *tape) CloseWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() } //nolint:forcetypeassert // a serpytest.Conn
+func (c *tape) CloseWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
 // frameEnds gives the offsets at which the frames of a stream end.
 func frameEnds(t *testing.T, stream []byte) (ends []int) {
@@ -165,7 +165,7 @@ func TestCutsInARow(t *testing.T) {
 		talks = 60
 	}
 	links := 0
-	for seed := range uint64(talks) { //nolint:gosec // small
+	for seed := range uint64(talks) {
 		synctest.Test(t, func(t *testing.T) { links += cutsTalk(t, seed) })
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
@@ -177,7 +177,7 @@ func TestCutsInARow(t *testing.T) {
 
 func cutsTalk(t *testing.T, seed uint64) int {
 	t.Helper()
-	chance := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // no secret
+	chance := rand.New(rand.NewPCG(seed, 1))
 	k := &talk{pace: time.Duration(chance.IntN(3)) * 500 * time.Microsecond}
 	if chance.IntN(2) == 0 {
 		k.link.Latency = time.Duration(chance.IntN(5000)) * time.Microsecond
@@ -206,7 +206,7 @@ func cutsTalk(t *testing.T, seed uint64) int {
 func TestSmallQueuesAndCuts(t *testing.T) {
 	for seed := range uint64(60) {
 		synctest.Test(t, func(t *testing.T) {
-			chance := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // no secret
+			chance := rand.New(rand.NewPCG(seed, 2))
 			k := &talk{
 				onDial: func(n int, dialled, _ *serpytest.Conn) {
 					if n <= 6 {
@@ -259,12 +259,12 @@ func takeoverTalk(t *testing.T, at time.Duration, trouble func(*serpytest.Conn))
 	k := &talk{pace: time.Millisecond, link: serpytest.Link{Latency: 1700 * time.Microsecond}}
 	k.during = func(ctx context.Context, c *serpy.Connection, l *serpytest.Listener, _ *serpy.Server) {
 		assert.NoError(t, c.WaitConnected(ctx))
-		time.Sleep(at) // in a bubble
+		bubbleSleep(at) // in a bubble
 		old := l.Conns()[0]
 		trouble(old)
-		time.Sleep(time.Millisecond)
+		bubbleSleep(time.Millisecond)
 		assert.NoError(t, c.Reconnect())
-		time.Sleep(100 * time.Millisecond)
+		bubbleSleep(100 * time.Millisecond)
 		old.Resume() // a stalled one says now what it held back
 	}
 	assert.Equal(t, 2, k.run(t))
@@ -286,13 +286,13 @@ func TestLateHello(t *testing.T) {
 		k.during = func(ctx context.Context, c *serpy.Connection, l *serpytest.Listener, s *serpy.Server) {
 			assert.NoError(t, c.WaitConnected(ctx))
 			assert.NoError(t, c.Reconnect()) // the second link, whose Hello stays under way
-			time.Sleep(time.Millisecond)
+			bubbleSleep(time.Millisecond)
 			assert.NotNil(t, late.Load())
 			assert.NoError(t, c.WaitConnected(ctx)) // the third
 			assert.Equal(t, 3, l.Dialled())
 			assert.Equal(t, 1, s.Stats().Handshaking, "the listener still waits for it")
 			late.Load().Resume()
-			time.Sleep(100 * time.Millisecond)
+			bubbleSleep(100 * time.Millisecond)
 			assert.Equal(t, uint64(1), s.Stats().Refused)
 			assert.Equal(t, serpy.Up, c.State())
 		}

@@ -88,7 +88,7 @@ func TestAnApplicationThatDoesNotReadDoesNotStopAcks(t *testing.T) {
 			require.Equal(t, fmt.Sprint(i), get(t, a).String())
 		}
 		require.Less(t, time.Since(began), time.Second)
-		time.Sleep(10 * time.Minute) // heartbeats go on as well
+		bubbleSleep(10 * time.Minute) // heartbeats go on as well
 		require.Equal(t, 1, c.Stats().Links)
 		require.Equal(t, 16, a.Stats().SendQueue.Messages+c.Stats().ReceiveQueue.Messages)
 		cancel()
@@ -112,7 +112,7 @@ func TestConcurrentAckedSendsNeverConfirmEachOther(t *testing.T) {
 		}
 		first, second := get(t, a), get(t, a)
 		second.Ack() // in any order; receipts resolve in order
-		time.Sleep(time.Minute)
+		bubbleSleep(time.Minute)
 		require.Empty(t, results[0])
 		require.Empty(t, results[1])
 		first.Nack("not this one")
@@ -162,7 +162,7 @@ func TestALateAckConfirmsNothingElse(t *testing.T) {
 		require.ErrorIs(t, c.SendAcked(within(t, time.Second), []byte("first")), context.DeadlineExceeded)
 		second := put(t, c, "second", serpy.Acked)
 		get(t, a).Ack() // late
-		time.Sleep(time.Minute)
+		bubbleSleep(time.Minute)
 		resolved, err := second.Poll()
 		require.False(t, resolved, "by the ack of the first: %v", err)
 		get(t, a).Nack("no")
@@ -178,7 +178,7 @@ func TestALateAckConfirmsNothingElse(t *testing.T) {
 		m.Ack()
 		require.NoError(t, c.Reconnect())
 		require.Equal(t, "second", get(t, a).String())
-		time.Sleep(time.Minute)
+		bubbleSleep(time.Minute)
 		resolved, err := second.Poll()
 		require.False(t, resolved, "by the ack of the first: %v", err)
 	})
@@ -187,7 +187,8 @@ func TestALateAckConfirmsNothingElse(t *testing.T) {
 // payloads are of any bytes: the marks of serpy's own wire, of its modes, of ours.
 func payloads() [][]byte {
 	all := [][]byte{
-		{}, []byte("\x00"), []byte("\x04"), []byte("\x05\x06\x15\x1f\x1e"), []byte("ACK"), []byte("\x04\x04\x04"),
+		{},
+		[]byte("\x00"), []byte("\x04"), []byte("\x05\x06\x15\x1f\x1e"), []byte("ACK"), []byte("\x04\x04\x04"),
 		[]byte("SETMODE"), []byte("SETMODE PLAIN\x04"), []byte("\r\n\r\n"), []byte("\xff\xfe\xfd"), []byte("\x89SPY\r\n\x1a\n"),
 		[]byte("\xef\xbb\xbf\xe2\x82\xac"), bytes.Repeat([]byte{0}, 300), bytes.Repeat([]byte{0xff}, 300),
 	}
@@ -195,7 +196,7 @@ func payloads() [][]byte {
 		all = append(all, []byte{byte(b)})
 	}
 	for i, size := range []int{2, 3, 4, 5, 6, 126, 127, 128, 129, 4095, 16383, 16384, 16385, 52428, 52429, 65535, 65536, 65537, 131072, 200_001} {
-		all = append(all, payload(uint64(i), size)) //nolint:gosec // small
+		all = append(all, payload(uint64(i), size))
 	}
 	return all
 }
@@ -226,7 +227,7 @@ func TestPayloadsArriveAsSentInEveryMode(t *testing.T) {
 					m := get(t, a)
 					require.Equal(t, p, m.Data, i)
 					require.Equal(t, mode, m.Mode, i)
-					require.Equal(t, uint64(i)+1, m.ID) //nolint:gosec // not negative
+					require.Equal(t, uint64(i)+1, m.ID)
 				}
 				require.NoError(t, c.Flush(within(t, time.Minute)))
 			})
@@ -259,7 +260,7 @@ func TestCloseLosesNothingAfterFlush(t *testing.T) {
 			h, a, c := meet(t, nil, nil)
 			const n = 400
 			for i := range n {
-				data := payload(uint64(i), i*i%3000+4) //nolint:gosec // small
+				data := payload(uint64(i), i*i%3000+4)
 				_, err := c.SendMessage(within(t, time.Minute), serpy.Message{Data: data, Mode: allModes[i%4]})
 				require.NoError(t, err)
 			}
@@ -267,7 +268,7 @@ func TestCloseLosesNothingAfterFlush(t *testing.T) {
 			require.NoError(t, c.Close())
 			require.NoError(t, c.Err())
 			for i := range n { // only now does the application begin
-				require.Equal(t, payload(uint64(i), i*i%3000+4), get(t, a).Data) //nolint:gosec // small
+				require.Equal(t, payload(uint64(i), i*i%3000+4), get(t, a).Data)
 			}
 			_, err := a.Receive(within(t, time.Minute))
 			require.ErrorIs(t, err, io.EOF)
@@ -296,7 +297,7 @@ func TestTheModeSurvivesReconnection(t *testing.T) {
 						require.ErrorIs(t, err, serpy.ErrNotAcked)
 					}
 				}
-				time.Sleep(time.Second) // the next link is up
+				bubbleSleep(time.Second) // the next link is up
 			}
 			require.Equal(t, 11, c.Stats().Links)
 		})
@@ -311,7 +312,7 @@ func TestAHandlerReadsToTheEndAfterClose(t *testing.T) {
 		"Receive": func(ctx context.Context, c *serpy.Connection, took func()) error {
 			for {
 				if _, err := c.Receive(ctx); err != nil {
-					return nil
+					return c.Err()
 				}
 				took()
 			}
@@ -327,7 +328,7 @@ func TestAHandlerReadsToTheEndAfterClose(t *testing.T) {
 			for {
 				k, err := c.ReceiveBatch(ctx, into)
 				if err != nil {
-					return nil
+					return c.Err()
 				}
 				for range k {
 					took()
@@ -347,7 +348,7 @@ func TestAHandlerReadsToTheEndAfterClose(t *testing.T) {
 					count := 0
 					err := read(ctx, c, func() {
 						count++
-						time.Sleep(time.Second) // slower than the Close
+						bubbleSleep(time.Second) // slower than the Close
 					})
 					assert.NoError(t, err)
 					got <- count

@@ -125,3 +125,6 @@ func event[E serpy.Event](t *testing.T, c *serpy.Connection) (e E) {
 	assert.Fail(t, "no such event", "%T", e)
 	return e
 }
+
+// bubbleSleep sleeps by the clock of a bubble, which costs no time.
+func bubbleSleep(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // in a bubble, where its callers all are

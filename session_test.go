@@ -42,13 +42,13 @@ func lose(t *testing.T, taken int, listening, dialling *serpy.Options) *loss {
 	}
 	require.NoError(t, l.receipts[2].Wait(within(t, time.Second)))
 	link := l.h.net().Conns()[0]
-	time.Sleep(time.Second) // what the application took has been said
+	bubbleSleep(time.Second) // what the application took has been said
 	link.In().Stall()
 	send(3, 5)
 	for range taken - 2 {
 		get(t, a)
 	}
-	time.Sleep(time.Second)
+	bubbleSleep(time.Second)
 	require.Equal(t, uint64(5), a.Stats().Received)
 	l.h.net().Refuse(true)
 	link.Cut() // with the acks of 3 to 5 under way
@@ -66,7 +66,7 @@ func waitDown(t *testing.T, c *serpy.Connection) error {
 		if c.State() != serpy.Up {
 			return nil
 		}
-		time.Sleep(time.Millisecond) // in a bubble
+		bubbleSleep(time.Millisecond) // in a bubble
 	}
 	return errors.New("the link is still up")
 }
@@ -77,7 +77,7 @@ func TestSessionLostReport(t *testing.T) {
 		for i := 6; i <= 7; i++ {
 			m := get(t, l.a)
 			require.Equal(t, fmt.Sprint("message ", i), m.String())
-			require.Equal(t, uint64(i), m.ID, "counts go on") //nolint:gosec // small
+			require.Equal(t, uint64(i), m.ID, "counts go on")
 			require.False(t, m.Redelivered)
 			if i == 6 {
 				require.Equal(t, &serpy.Gap{First: 3, Last: 5, Count: 3, Reason: serpy.LostWithSession}, m.Gap)
@@ -133,7 +133,7 @@ func resent(t *testing.T, l *loss) {
 	for i := 3; i <= 7; i++ {
 		m := get(t, l.a)
 		require.Equal(t, fmt.Sprint("message ", i), m.String())
-		require.Equal(t, uint64(i), m.ID) //nolint:gosec // small
+		require.Equal(t, uint64(i), m.ID)
 		require.Equal(t, i <= 5, m.Redelivered, i)
 		require.Nil(t, m.Gap)
 		m.Ack()
@@ -149,14 +149,14 @@ func TestSessionLostToTheDialler(t *testing.T) {
 	bubble(t, "timeout", func(t *testing.T) {
 		h, a, c := meet(t, &serpy.Options{SessionTimeout: time.Minute}, nil)
 		put(t, a, "in the old session", serpy.Plain)
-		time.Sleep(time.Second)
+		bubbleSleep(time.Second)
 		h.net().Conns()[0].Vanish()
 		lost := put(t, a, "lost", serpy.Acked)
 		put(t, a, "lost", serpy.Plain)
-		time.Sleep(time.Second)
+		bubbleSleep(time.Second)
 		h.net().Refuse(true)
 		h.net().CutAll()
-		time.Sleep(2 * time.Minute)
+		bubbleSleep(2 * time.Minute)
 		require.ErrorIs(t, lost.Wait(within(t, time.Second)), serpy.ErrUnconfirmed)
 		require.Equal(t, 2, event[serpy.SessionLost](t, a).Unconfirmed)
 		var end *serpy.SessionLostError
@@ -190,7 +190,7 @@ func TestSessionTimeoutIsKept(t *testing.T) {
 		h.net().CutAll()
 		put(t, a, "to the dialler", serpy.Plain)
 		put(t, c, "to the listener", serpy.Plain)
-		time.Sleep(59*time.Second + 900*time.Millisecond)
+		bubbleSleep(59*time.Second + 900*time.Millisecond)
 		require.Equal(t, 1, h.s.Stats().Parked)
 		h.net().Refuse(false)
 		require.Equal(t, "to the listener", get(t, a).String())
@@ -212,10 +212,10 @@ func TestParkedSessionsAreEvicted(t *testing.T) {
 		require.NoError(t, here[0].Flush(within(t, time.Second)))
 		h.net().Conns()[2].Vanish()
 		put(t, there[2], "unconfirmed", serpy.Plain)
-		time.Sleep(time.Second)
+		bubbleSleep(time.Second)
 		h.net().Refuse(true)
 		h.net().CutAll()
-		time.Sleep(time.Second)
+		bubbleSleep(time.Second)
 		require.Equal(t, 2, s.Len())
 		var end *serpy.SessionLostError
 		require.ErrorAs(t, there[1].Err(), &end)
@@ -290,7 +290,7 @@ func TestShutdownSaysGoingAway(t *testing.T) {
 		for i := range 3 {
 			put(t, c, fmt.Sprint(i), serpy.Plain)
 		}
-		time.Sleep(time.Second)
+		bubbleSleep(time.Second)
 		require.NoError(t, s.Shutdown(within(t, time.Minute)))
 		require.NoError(t, <-served)
 		require.ErrorIs(t, <-handled, serpy.ErrServerClosed)
@@ -320,7 +320,7 @@ func TestShutdownSaysGoingAway(t *testing.T) {
 			})
 		}()
 		h.dial(t, nil)
-		time.Sleep(time.Second) // the handler runs
+		bubbleSleep(time.Second) // the handler runs
 		began := time.Now()
 		require.ErrorIs(t, s.Shutdown(within(t, 7*time.Second)), context.DeadlineExceeded)
 		require.NoError(t, <-served)
@@ -348,13 +348,13 @@ func TestATombstoneAnswers(t *testing.T) {
 		link := h.net().Conns()[0]
 		link.In().Stall()
 		received := put(t, c, "received", serpy.Acked)
-		time.Sleep(time.Second)
+		bubbleSleep(time.Second)
 		link.Out().Stall()
 		never := put(t, c, "never", serpy.Acked)
-		time.Sleep(time.Second)
+		bubbleSleep(time.Second)
 		h.net().Refuse(true)
 		link.Cut()
-		time.Sleep(time.Second)
+		bubbleSleep(time.Second)
 		require.Equal(t, serpy.Down, a.State())
 		began := time.Now()
 		require.NoError(t, a.Close())
@@ -375,9 +375,9 @@ func TestATombstoneAnswers(t *testing.T) {
 		h, a, c := meet(t, &serpy.Options{SessionTimeout: time.Minute}, nil)
 		h.net().Refuse(true)
 		h.net().CutAll()
-		time.Sleep(time.Second)
+		bubbleSleep(time.Second)
 		require.NoError(t, a.Close())
-		time.Sleep(2 * time.Minute)
+		bubbleSleep(2 * time.Minute)
 		h.net().Refuse(false)
 		event[serpy.SessionLost](t, c)
 		put(t, c, "anew", serpy.Plain)
@@ -439,7 +439,7 @@ func TestCloseTimeoutBounds(t *testing.T) {
 			for i := range 20 {
 				receipts = append(receipts, put(t, c, fmt.Sprint(i), serpy.Acked))
 			}
-			time.Sleep(time.Second)
+			bubbleSleep(time.Second)
 			began := time.Now()
 			err := c.Close()
 			require.Less(t, time.Since(began), 3*time.Second)
@@ -473,7 +473,7 @@ func TestContextsBoundTheCall(t *testing.T) {
 	bubble(t, "at entry", func(t *testing.T) {
 		_, a, c := meet(t, nil, nil)
 		put(t, a, "at hand", serpy.Plain)
-		time.Sleep(time.Second)
+		bubbleSleep(time.Second)
 		done, cancel := context.WithCancel(t.Context())
 		cancel()
 		for name, call := range map[string]func() error{
@@ -519,12 +519,12 @@ func TestContextsBoundTheCall(t *testing.T) {
 		require.Equal(t, uint64(2), c.Stats().Sent)
 		third := make(chan error, 1)
 		go func() { third <- c.Send(within(t, time.Minute), []byte("3")) }()
-		time.Sleep(time.Second)
+		bubbleSleep(time.Second)
 		h.net().Refuse(false)
 		for i := 1; i <= 3; i++ {
 			m := get(t, a)
 			require.Equal(t, fmt.Sprint(i), m.String())
-			require.Equal(t, uint64(i), m.ID) //nolint:gosec // small
+			require.Equal(t, uint64(i), m.ID)
 		}
 		require.NoError(t, <-third)
 	})

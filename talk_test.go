@@ -56,8 +56,8 @@ func script(direction uint32) []line {
 	}
 	lines := make([]line, 0, len(sizes))
 	for i, size := range sizes {
-		key := direction*1000 + uint32(i) + 1                                                                  //nolint:gosec // small
-		l := line{key: key, mode: serpy.Mode(i % 4), data: payload(uint64(key), size), join: i == 7 || i == 8} //nolint:gosec // small
+		key := direction*1000 + uint32(i) + 1
+		l := line{key: key, mode: serpy.Mode(i % 4), data: payload(uint64(key), size), join: i == 7 || i == 8}
 		switch {
 		case size == 53_000:
 			l.mode = serpy.Base85 // two fragments once it is encoded
@@ -74,7 +74,7 @@ func script(direction uint32) []line {
 
 // payload gives bytes of all values, the same for the same seed.
 func payload(seed uint64, size int) []byte {
-	chance := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // no secret
+	chance := rand.New(rand.NewPCG(seed, 0))
 	b := make([]byte, size)
 	for i := 0; i < size; i += 8 {
 		var v [8]byte
@@ -151,7 +151,7 @@ func (k *talk) run(t *testing.T) (links int) {
 	assert.NoError(t, c.Close())
 	assert.NoError(t, c.Err(), "the dialling side's end")
 	for s.Len() > 0 && ctx.Err() == nil {
-		time.Sleep(time.Millisecond) // in a bubble: the listening side learns of the end
+		bubbleSleep(time.Millisecond) // in a bubble: the listening side learns of the end
 	}
 	stop()
 	assert.NoError(t, <-served)
@@ -281,7 +281,7 @@ func speak(ctx context.Context, c *serpy.Connection, lines []line, out *serpytes
 		if last := len(batch) - 1; batch[last].Mode.IsAcked() {
 			receipts <- pending{sent[last], r, lines[i-1].key}
 		}
-		time.Sleep(pace) // in a bubble
+		bubbleSleep(pace) // in a bubble
 	}
 	close(receipts)
 	err := c.Flush(ctx)
