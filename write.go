@@ -28,11 +28,12 @@ type picked struct {
 	frame  protocol.Frame
 }
 
-// kick starts the writer if there is something to write and nobody writes. c.mu is
-// held.
+// kick starts the writer if there is something to write and nobody writes. Behind
+// our Close nothing is written any more, and peerClosed waits for the writer: it must
+// not be started then. c.mu is held.
 func (c *Connection) kick() {
 	l := c.link
-	if l == nil || l.writing || l.dead || !c.hasWork(l) {
+	if l == nil || l.writing || l.dead || l.saidClose || !c.hasWork(l) {
 		return
 	}
 	l.writing = true
@@ -105,7 +106,10 @@ func (l *link) unpin() {
 	clear(l.picked)
 	l.picked = l.picked[:0]
 	q.pinned = false
-	q.release()
+	before := q.bytes
+	if q.release(); q.bytes != before {
+		l.c.wakeRooms() // what was confirmed during the write has room only now
+	}
 }
 
 // pick collects what is written next: control first, then groups, or, without any,
