@@ -198,9 +198,12 @@ func (n *nackMemory) outcome(id uint64) error {
 	if reason, refused := n.reasons[id]; refused {
 		return &NackError{Reason: reason}
 	}
-	i := sort.Search(len(n.lost), func(k int) bool { return n.lost[k].last >= id })
-	if i < len(n.lost) && n.lost[i].first <= id {
-		return unconfirmed(n.lost[i].err)
+	// They are few, in no order, and may overlap: a message that is too large now is
+	// lost before older ones are lost with their session.
+	for _, l := range n.lost {
+		if l.first <= id && id <= l.last {
+			return unconfirmed(l.err)
+		}
 	}
 	if id <= n.horizon {
 		return ErrUnconfirmed
