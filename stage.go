@@ -1,6 +1,8 @@
 package serpy
 
 import (
+	"bytes"
+
 	"github.com/serpy-go/serpy/protocol"
 )
 
@@ -21,7 +23,12 @@ type stage struct {
 	bytes    int
 }
 
+// push puts a message behind the last. It stays beyond the send, so that it needs
+// memory of its own.
 func (s *stage) push(id uint64, w wireMessage) {
+	if !w.owned {
+		w.payload, w.owned = bytes.Clone(w.payload), true
+	}
 	s.list.push(staged{id: id, wire: w})
 	s.messages++
 	s.bytes += w.size()
@@ -136,8 +143,9 @@ func (c *Connection) unstage() {
 	for s.list.len() > 0 {
 		written := c.q.messages - s.messages
 		e := s.list.at(0)
-		if b.Policy.drops() && !e.dropped && written > 0 && (written >= b.Messages || c.q.bytes+e.wire.size() > b.Bytes) {
-			return
+		full := written > 0 && (written >= b.Messages || c.q.bytes+e.wire.size() > b.Bytes)
+		if full && (b.Policy.drops() || e.dropped) {
+			return // a gap grows here, where it needs no more room
 		}
 		if b.Policy.drops() && c.q.unsent < c.q.groups.len() {
 			return // the link has enough: what is not needed may still be dropped
