@@ -20,11 +20,11 @@ func (c *Connection) loseSession(cause error) error {
 	lost, redelivered := c.q.restart(written, c.sess.PeerTaken(), keep)
 	e := &SessionLostError{Unconfirmed: lost.messages, Err: cause}
 	event := SessionLost{Unconfirmed: lost.messages, Undelivered: lost.undelivered, Err: e}
-	if !keep && lost.messages > 0 {
+	if !keep && lost.first > 0 {
 		c.nacks.lose(lost.first, lost.last, e)
 		c.flawed.Store(true)
 		c.resolveTo(lost.last)
-		c.q.pushFront(protocol.Gap{First: lost.first, Last: lost.last, Count: uint64(lost.messages), Reason: uint8(LostWithSession)})
+		c.q.pushFront(protocol.Gap{First: lost.first, Last: lost.last, Count: lost.last - lost.first + 1, Reason: uint8(LostWithSession)})
 	}
 	if c.saidEnd {
 		c.q.keepEnd()

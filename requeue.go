@@ -43,8 +43,10 @@ func (q *sendQueue) restart(written, taken uint64, keep bool) (l lost, redeliver
 	return l, 0
 }
 
+// tally counts what a group took with it. A record of dropped messages counts none,
+// but its IDs are among those that are missing.
 func (q *sendQueue) tally(g *group, taken uint64, l *lost) {
-	if g.messages == 0 {
+	if g.messages == 0 && (g.part || g.mark) {
 		return
 	}
 	l.messages += g.messages
