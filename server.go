@@ -244,6 +244,22 @@ func (s *Server) handle(values context.Context, c *Connection, h Handler) {
 	_ = c.close(code, reason) // its outcome is in the events
 }
 
+// letDrain gives the handler of an ended connection CloseTimeout to take what was
+// received: with its context done at once, what the peer has confirmed could not be
+// stored any more.
+func (s *Server) letDrain(c *Connection, ended <-chan struct{}) {
+	if waiting, _ := c.rq.size(); waiting == 0 {
+		return
+	}
+	timer := time.NewTimer(s.opt.CloseTimeout)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ended:
+	case <-s.grace.Done():
+	}
+}
+
 func (s *Server) isStopped() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
