@@ -281,6 +281,7 @@ func (s *Server) openNew(l *link, opening protocol.ID) (*Connection, error) {
 	}
 	c := newConnection(s.opt, s, "", s.opt.Wires[0])
 	c.newSession(id, protocol.ID{}, 0)
+	c.peer = l.peer // Accept may give it before the link is brought in
 	s.mu.Lock()
 	s.conns[id] = c
 	s.order = append(s.order, c)

@@ -478,11 +478,8 @@ func TestBroadcastWait(t *testing.T) {
 		}
 		sent <- s.BroadcastWait(t.Context(), serpy.Message{Data: append(fmt.Append(nil, n+1), make([]byte, 200_000)...)})
 	}()
-	for e := range s.Connections()[0].Events(t.Context()) {
-		if _, full := e.(serpy.SlowPeer); full {
-			break
-		}
-	}
+	stuck := s.Connections()[0]
+	eventually(t, func() bool { st := stuck.Stats(); return st.Sent == 8 && st.SendQueue.Messages == 4 })
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, s.BroadcastWait(ctx, serpy.Message{Data: []byte("x")}, s.Connections()[1:]...), context.DeadlineExceeded)

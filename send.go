@@ -133,6 +133,13 @@ func (c *Connection) fits(n int) bool {
 		c.q.messages < b.Messages && c.q.bytes+n+8 <= b.Bytes && c.stage.list.len() == 0 && n <= c.most()
 }
 
+// tight says that the send queue is small, and so full that somebody soon waits for
+// room: an acknowledgement that takes its time would be felt. c.mu is held.
+func (c *Connection) tight() bool {
+	b := &c.bounds
+	return b.Messages < 1024 && 2*c.q.messages >= b.Messages || b.Bytes < 1<<20 && 2*c.q.bytes >= b.Bytes
+}
+
 // most is the largest message that both sides take. c.mu is held.
 func (c *Connection) most() int {
 	if c.link != nil && c.link.most < c.opt.MaxMessage {

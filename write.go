@@ -129,6 +129,9 @@ func (l *link) pick(now time.Time) (err error) {
 	}
 	if n := len(l.picked); n > 0 {
 		l.ackNow = false
+		if c.tight() {
+			l.picked[n-1].frame.Flags |= protocol.AckNow
+		}
 		if c.askAck && c.q.unsent == c.q.groups.len() {
 			l.picked[n-1].frame.Flags |= protocol.AckNow
 			c.askAck = false
