@@ -48,8 +48,9 @@ type Connection struct {
 	nacks       nackMemory
 	requests    map[uint64]*request
 	nextReq     uint64
-	closing     bool // no more sends; the end is under way
-	sendClosed  bool // CloseSend, or closing
+	replies     replyMaker // outlives a link: a reply may come over several
+	closing     bool       // no more sends; the end is under way
+	sendClosed  bool       // CloseSend, or closing
 	closeCode   protocol.Code
 	closeReason string
 	cutOff      error // Receive ends with it when nothing waits
@@ -180,6 +181,7 @@ func (c *Connection) newSession(id, secret protocol.ID, redelivered int) {
 		Redelivered: uint64(redelivered), BaseID: base, //nolint:gosec // a count is not negative
 	})
 	c.ident = identity{session: id, secret: secret}
+	c.replies = replyMaker{}
 	lost := c.era != nil
 	var epoch uint32 = 1
 	if lost {

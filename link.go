@@ -54,7 +54,6 @@ type link struct {
 	ackNow    bool
 	dead      bool
 	err       error
-	replies   replyMaker
 	writer    sync.WaitGroup
 }
 
@@ -219,7 +218,7 @@ func (l *link) handle() (err error) {
 			l.batch = append(l.batch, region{run: f.Body, first: c.sess.Received() - uint64(f.Count) + 1, count: f.Count, chunk: l.in.chunk, era: l.era}) //nolint:gosec // not negative
 			if f.Flags&protocol.Replies != 0 {
 				replies = true
-				answers = l.replies.collect(f.Body, answers)
+				answers = c.replies.collect(f.Body, answers)
 			}
 		}
 		c.apply(&v)
