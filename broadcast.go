@@ -92,7 +92,7 @@ func (c *Connection) cast(w *wireMessage, mark bool) (had, full bool) {
 	if c.sendError() != nil {
 		return true, false // it is going: nothing is missed that it could have had
 	}
-	if len(w.payload) <= c.mostWire() {
+	if w.plainSize() <= c.most() {
 		before := c.stats.dropped[DroppedBySender]
 		if _, ok := c.tryAdmit(w, nil); ok {
 			c.kick()
@@ -108,9 +108,6 @@ func (c *Connection) cast(w *wireMessage, mark bool) (had, full bool) {
 	c.kick()
 	return false, false
 }
-
-// mostWire bounds a payload as it stands on the wire. c.mu is held.
-func (c *Connection) mostWire() int { return c.most() + c.most()/4 + 4 }
 
 // share gives a new connection its part of MaxMemory, in bytes of its receive queue.
 func (s *Server) share(want uint64) uint64 {

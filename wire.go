@@ -24,6 +24,15 @@ func (w *wireMessage) acked() bool { return w.meta.Mode.IsAcked() }
 // fragments included.
 func (w *wireMessage) size() int { return protocol.UnitLen(len(w.fields), len(w.payload)) }
 
+// plainSize is the length of the payload before base85.
+func (w *wireMessage) plainSize() int {
+	n := len(w.payload)
+	if w.meta.Mode.IsBase85() {
+		n -= (n + 4) / 5
+	}
+	return n
+}
+
 // pinBytes is the size from which a payload that need not be copied is written
 // from where it lies.
 const pinBytes = 16 << 10
