@@ -245,8 +245,15 @@ func (s *Server) open(h *handshake, l *link) (*Connection, error) {
 		s.mu.Unlock()
 		return nil, turnAway(protocol.CodeBusy, "too many sessions")
 	}
+	if s.opening[l.hello.Session] { // its link number must stay, or nobody could park it
+		s.mu.Unlock()
+		return nil, turnAway(protocol.CodeStale, "the session is being opened")
+	}
 	d := s.registry.Open(time.Now(), &l.hello, newID(), clientIdentity(&l.peer), h.addr)
 	c := s.conns[l.hello.Session]
+	if d.Outcome == session.Opened {
+		s.opening[l.hello.Session] = true
+	}
 	s.mu.Unlock()
 	switch d.Outcome {
 	case session.Refused:
@@ -275,6 +282,7 @@ func (s *Server) openNew(l *link, opening protocol.ID) (*Connection, error) {
 		if err != nil {
 			s.mu.Lock()
 			s.registry.Remove(id)
+			delete(s.opening, id)
 			s.mu.Unlock()
 			return nil, turnAway(protocol.CodeRefused, err.Error())
 		}
@@ -283,6 +291,13 @@ func (s *Server) openNew(l *link, opening protocol.ID) (*Connection, error) {
 	c.newSession(id, protocol.ID{}, 0)
 	c.peer = l.peer // Accept may give it before the link is brought in
 	s.mu.Lock()
+	delete(s.opening, id)
+	if s.ended { // closeAll may have looked already
+		s.registry.Remove(id)
+		s.granted -= int64(c.rq.maxBytes) //nolint:gosec // bounded by the options
+		s.mu.Unlock()
+		return nil, turnAway(protocol.CodeGoingAway, "the server goes away")
+	}
 	s.conns[id] = c
 	s.order = append(s.order, c)
 	s.waiting = append(s.waiting, c)
@@ -333,7 +348,7 @@ func (s *Server) bring(c *Connection, l *link, opening protocol.ID, resumed bool
 func (s *Server) serveLink(c *Connection, l *link) {
 	err := l.ended(l.read())
 	broken := c.detachLink(l, err)
-	close(l.gone)
+	defer close(l.gone) // a link that takes over finds the session parked or ended
 	c.mu.Lock()
 	closing, remote, failure := c.closing && !c.patient, c.remote, c.failure
 	code, reason := c.closeCode, c.closeReason

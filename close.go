@@ -225,7 +225,11 @@ func (c *Connection) finish(err, local error) {
 		c.wakeAllRooms()
 		c.failRequests(c.endError())
 		c.q, c.stage = sendQueue{accepted: c.q.accepted, appended: c.q.appended, next: 1}, stage{}
+		l := c.link // of a server's: it came in while we took ourselves for parked
 		c.mu.Unlock()
+		if l != nil {
+			l.fail(&LinkError{Op: "close", Addr: l.peer.Address, Err: ErrClosed})
+		}
 		c.rq.signal()
 		c.say(Closed{Err: err})
 		c.events.close()

@@ -60,9 +60,11 @@ func Dial(ctx context.Context, address string, o *Options) (*Connection, error) 
 func (c *Connection) abandon(err error) {
 	c.mu.Lock()
 	c.closing, c.sendClosed, c.reconnect = true, true, false
+	c.mu.Unlock()
+	c.stop() // from here on no link comes in: attachLink looks
+	c.mu.Lock()
 	l := c.link
 	c.mu.Unlock()
-	c.stop()
 	if l != nil {
 		l.fail(err)
 	}

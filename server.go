@@ -23,9 +23,10 @@ type Server struct {
 	mu         sync.Mutex // a leaf
 	registry   *session.Registry
 	conns      map[protocol.ID]*Connection
-	order      []*Connection // oldest first
-	waiting    []*Connection // for Serve or Accept
-	left       []*Connection // ended, with messages that nobody has read; for Messages
+	opening    map[protocol.ID]bool // in the registry, and not yet in conns
+	order      []*Connection        // oldest first
+	waiting    []*Connection        // for Serve or Accept
+	left       []*Connection        // ended, with messages that nobody has read; for Messages
 	listeners  []net.Listener
 	handshakes []*handshake
 	granted    int64 // of MaxMemory
@@ -99,7 +100,7 @@ func NewServer(l net.Listener, o *Options) (*Server, error) {
 
 func newServer(l net.Listener, opt *Options) *Server {
 	s := &Server{
-		opt: opt, log: opt.Logger, conns: make(map[protocol.ID]*Connection),
+		opt: opt, log: opt.Logger, conns: make(map[protocol.ID]*Connection), opening: make(map[protocol.ID]bool),
 		registry: session.NewRegistry(session.Bounds{
 			Sessions: opt.MaxConnections, Parked: opt.MaxParked, ParkedMem: opt.MaxMemory,
 			Tombstones: maxTombstones, Keep: opt.SessionTimeout,
