@@ -198,53 +198,6 @@ func TestErrClosed(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestErrServerClosed(t *testing.T) {
-	s, err := serpy.Listen("tcp://127.0.0.1:0", nil)
-	require.NoError(t, err)
-	c := dial(t, s, &serpy.Options{Reconnect: serpy.Reconnect{Off: true}})
-	server, err := s.Accept(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, c.SendAcked(t.Context(), []byte("last")))
-	closed := make(chan error, 1)
-	go func() { closed <- s.Close() }()
-	m, err := server.Receive(t.Context())
-	require.NoError(t, err, "what waits comes first")
-	require.Equal(t, "last", m.String())
-	require.NoError(t, <-closed)
-	for range 2 {
-		_, err = s.Accept(t.Context())
-		require.ErrorIs(t, err, serpy.ErrServerClosed)
-		require.ErrorIs(t, err, net.ErrClosed)
-		named(t, err)
-	}
-	err = s.AddListener(serpytest.Listen(serpytest.Link{}))
-	require.ErrorIs(t, err, serpy.ErrServerClosed)
-	require.ErrorIs(t, s.StopAccepting(), serpy.ErrServerClosed)
-	require.NoError(t, s.Close())
-	<-c.Done()
-}
-
-// While handlers run, Shutdown ends their Receive.
-func TestServerShutdownEndsReceive(t *testing.T) {
-	got := make(chan error, 2)
-	arrived := make(chan struct{}, 1)
-	s := serve(t, nil, func(ctx context.Context, c *serpy.Connection) error {
-		other := make(chan error, 1)
-		go func() { _, err := c.Receive(ctx); other <- err }()
-		arrived <- struct{}{}
-		_, err := c.Receive(ctx)
-		got <- err
-		got <- <-other
-		return nil
-	})
-	dial(t, s, nil)
-	<-arrived
-	require.NoError(t, s.Close())
-	for range 2 {
-		require.ErrorIs(t, <-got, serpy.ErrServerClosed, "each of those who wait is told")
-	}
-}
-
 func TestNackError(t *testing.T) {
 	s := serve(t, &serpy.Options{AckWhen: serpy.OnProcessed}, func(ctx context.Context, c *serpy.Connection) error {
 		return c.Handle(ctx, func(_ context.Context, m serpy.Message) error {
@@ -482,71 +435,6 @@ func TestCloseError(t *testing.T) {
 		require.Equal(t, "out of film", closed.Reason)
 		require.ErrorAs(t, c.Err(), &closed)
 	}
-}
-
-func TestOptionError(t *testing.T) {
-	long := strings.Repeat("x", 1025)
-	for field, o := range map[string]serpy.Options{
-		"Name":                 {Name: long},
-		"Wires":                {Wires: []protocol.Codec{}},
-		"MaxMessage":           {MaxMessage: 1<<30 + 1},
-		"SendQueue.Policy":     {SendQueue: serpy.Queue{Policy: 99}},
-		"SendQueue.Messages":   {SendQueue: serpy.Queue{Messages: 5 << 20}},
-		"SendQueue.Bytes":      {SendQueue: serpy.Queue{Bytes: 1000}},
-		"ReceiveQueue.Policy":  {ReceiveQueue: serpy.Queue{Policy: serpy.DropOldest}},
-		"ReceiveQueue.Bytes":   {ReceiveQueue: serpy.Queue{Bytes: 1<<30 + 1}},
-		"AckWhen":              {AckWhen: 9},
-		"OnSessionLost":        {OnSessionLost: 9},
-		"Reconnect.FirstDial":  {Reconnect: serpy.Reconnect{FirstDial: 9}},
-		"Reconnect.Max":        {Reconnect: serpy.Reconnect{Min: time.Second, Max: time.Millisecond}},
-		"Heartbeat":            {Heartbeat: time.Millisecond},
-		"IdleTimeout":          {IdleTimeout: time.Second},
-		"Transport.ReadBuffer": {Transport: transport.Options{ReadBuffer: -1}},
-	} {
-		t.Run(field, func(t *testing.T) {
-			_, errDial := serpy.Dial(t.Context(), "localhost:1", &o)
-			_, errListen := serpy.Listen("localhost:1", &o)
-			_, errNew := serpy.NewServer(nil, &o)
-			for _, err := range []error{errDial, errListen, errNew} {
-				var option *serpy.OptionError
-				require.ErrorAs(t, err, &option)
-				require.Equal(t, field, option.Field)
-				require.NotEmpty(t, option.Reason)
-				named(t, err)
-			}
-		})
-	}
-	var option *serpy.OptionError
-	_, err := serpy.Dial(t.Context(), "localhost:1", &serpy.Options{Wires: []protocol.Codec{nil}})
-	require.ErrorAs(t, err, &option)
-	_, err = serpy.Dial(t.Context(), "localhost:1", &serpy.Options{Wires: []protocol.Codec{serpy.Native, serpy.Native}})
-	require.ErrorAs(t, err, &option, "a dialler speaks one wire")
-	_, err = serpy.Listen("tls://localhost:0", nil)
-	require.ErrorAs(t, err, &option, "a tls listener needs a certificate")
-}
-
-// Bad fields of a message are the caller's error: the peer never sees them.
-func TestMessageErrors(t *testing.T) {
-	c := dial(t, serve(t, nil, echo), nil)
-	for _, m := range []serpy.Message{
-		{Mode: 4},
-		{Header: serpy.Header{"name": "\xff"}},
-		{Header: serpy.Header{"\xff": "value"}},
-	} {
-		_, err := c.SendMessage(t.Context(), m)
-		var option *serpy.OptionError
-		require.ErrorAs(t, err, &option, "%v", m)
-		named(t, err)
-	}
-	require.Error(t, c.SetSendQueue(serpy.Queue{Policy: 99}))
-	require.NoError(t, c.Send(t.Context(), nil))
-	_, err := c.Receive(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, 1, c.Stats().Links)
-	_, err = serpy.ValueMessage(struct{}{})
-	named(t, err)
-	_, err = serpy.Message{Type: serpy.Int, Data: []byte("x")}.Value()
-	named(t, err)
 }
 
 // Every call whose context is done says so at once, also where it could have gone on.
