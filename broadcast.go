@@ -111,7 +111,7 @@ func (c *Connection) cast(w *wireMessage, mark bool) (had, full bool) {
 
 // share gives a new connection its part of MaxMemory, in bytes of its receive queue.
 func (s *Server) share(want uint64) uint64 {
-	least := session.Window(0, s.opt.MaxMessage)
+	least := session.Window(0, max(s.opt.MaxMessage, protocol.FragmentSize))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	left := s.opt.MaxMemory - s.granted

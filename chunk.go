@@ -33,8 +33,11 @@ func (k *chunk) hold(n int) { k.live.Add(int64(n)) }
 
 // release counts n holders out.
 func (k *chunk) release(n int) {
-	if k.live.Add(-int64(n)) == 0 {
+	switch live := k.live.Add(-int64(n)); {
+	case live == 0:
 		chunkStock.put(k.buf)
+	case live < 0:
+		panic("serpy: Message.Release was called more often than once for a message")
 	}
 }
 
@@ -45,6 +48,8 @@ func (k *chunk) alone() bool { return k.live.Load() == 1 }
 type readBuffer struct {
 	chunk          *chunk
 	parsed, filled int
+	useful         int    // bytes of units in chunk
+	sparse         *chunk // left with few of them: what it holds has to move
 }
 
 // space makes room for a read and gives it. A chunk is left when less than a
@@ -55,7 +60,7 @@ func (b *readBuffer) space() []byte {
 	}
 	if b.parsed == b.filled && b.chunk.alone() {
 		b.grow()
-		b.parsed, b.filled = 0, 0
+		b.parsed, b.filled, b.useful = 0, 0, 0
 	}
 	if left := len(b.chunk.buf) - b.filled; left < min(len(b.chunk.buf)/4, minRead) {
 		b.renew()
@@ -83,8 +88,12 @@ func (b *readBuffer) renew() {
 	}
 	k := newChunk(size)
 	copy(k.buf, b.chunk.buf[b.parsed:b.filled])
-	b.chunk.release(1)
-	b.chunk, b.parsed, b.filled = k, 0, waiting
+	if b.useful < size/4 && !b.chunk.alone() {
+		b.sparse = b.chunk
+	} else {
+		b.chunk.release(1)
+	}
+	b.chunk, b.parsed, b.filled, b.useful = k, 0, waiting, 0
 }
 
 // nextSize is larger by steps: the first bytes of somebody who is not known yet do

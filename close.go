@@ -22,8 +22,8 @@ func (c *Connection) flush(ctx context.Context) error {
 		return &UnconfirmedError{Count: c.unconfirmed(), Err: err}
 	}
 	c.mu.Lock()
-	id := c.q.accepted
-	if id <= c.resolved.Load() {
+	from, id := c.resolved.Load(), c.q.accepted
+	if id <= from {
 		c.mu.Unlock()
 		return nil
 	}
@@ -33,7 +33,14 @@ func (c *Connection) flush(ctx context.Context) error {
 	err := c.waitResolved(ctx, id)
 	var nack *NackError
 	if errors.As(err, &nack) || err == nil {
-		return nil // the peer's application had it
+		// The peer's application had the last one; those before it may have gone
+		// with a session.
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if n, why := c.nacks.lostIn(from+1, id); n > 0 {
+			return &UnconfirmedError{Count: n, Err: why}
+		}
+		return nil
 	}
 	if n := c.unconfirmed(); n > 0 || ctx.Err() != nil {
 		return &UnconfirmedError{Count: n, Err: err}
@@ -57,6 +64,9 @@ func (c *Connection) unconfirmed() int {
 func (c *Connection) CloseSend(ctx context.Context) error {
 	if !c.caps.Resume {
 		return opError("close send", ErrUnsupported)
+	}
+	if err := ctx.Err(); err != nil {
+		return opError("close send", err)
 	}
 	c.mu.Lock()
 	if err := c.endError(); err != nil {

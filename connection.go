@@ -27,6 +27,7 @@ type Connection struct {
 	address string  // as given to Dial
 	log     *slog.Logger
 	codec   protocol.Codec
+	life    protocol.ID // tells our connection from all others, also after a restart
 	caps    protocol.Caps
 
 	// mu guards what follows, down to the blank line: the send queue and the
@@ -90,7 +91,7 @@ type identity struct {
 	session protocol.ID
 	secret  protocol.ID
 	link    uint64      // number of the last link
-	seen    protocol.ID // the peer's instance; zero: never had a link
+	seen    protocol.ID // the opening that the peer told; zero: never had a link
 }
 
 // Peer is the other side of the present or the last link.
@@ -98,7 +99,7 @@ type Peer struct {
 	Name     string // what it calls itself; not to be trusted
 	Address  string // of its end of the link
 	Wire     string // name of the codec
-	Instance ID     // its process and life
+	Instance ID     // its Connection and its life: with Message.ID it names a message for good
 	TLS      *tls.ConnectionState
 	Local    net.Addr
 	Remote   net.Addr
@@ -137,9 +138,6 @@ func (s State) String() string {
 	return "unknown"
 }
 
-// instance is this process and its life.
-var instance = newID()
-
 func newID() (id protocol.ID) {
 	_, _ = rand.Read(id[:]) // never fails
 	return id
@@ -147,7 +145,7 @@ func newID() (id protocol.ID) {
 
 func newConnection(o *Options, s *Server, address string, codec protocol.Codec) *Connection {
 	c := &Connection{
-		opt: o, server: s, address: address, log: o.Logger, codec: codec, caps: codec.Caps(),
+		life: newID(), opt: o, server: s, address: address, log: o.Logger, codec: codec, caps: codec.Caps(),
 		linkUp: make(chan struct{}), redial: make(chan struct{}, 1), done: make(chan struct{}),
 		attach: make(chan struct{}, 1), reconnect: !o.Reconnect.Off,
 		q: newSendQueue(o.OnSessionLost == Resend), bounds: o.SendQueue,

@@ -33,7 +33,7 @@ func (c *Connection) hello(l *link) protocol.Hello {
 	cfg := c.sess.Config()
 	h := protocol.Hello{
 		MinVersion: protocol.Version, MaxVersion: protocol.Version,
-		Session: c.ident.session, Instance: instance, Name: c.opt.Name, Build: build,
+		Session: c.ident.session, Instance: c.life, Name: c.opt.Name, Build: build,
 		MaxMessage: uint64(c.rq.limit), AckWhen: c.opt.AckWhen, //nolint:gosec // not negative
 		BaseID: cfg.BaseID, Redelivered: cfg.Redelivered,
 		Heartbeat: uint64(cfg.Heartbeat / time.Millisecond), //nolint:gosec // not negative

@@ -93,6 +93,11 @@ func (l *link) read() error {
 			l.dry()
 		}
 		buf := l.in.space()
+		if k := l.in.sparse; k != nil {
+			l.in.sparse = nil
+			l.c.rq.compact(k)
+			k.release(1)
+		}
 		n, err := l.fill(buf)
 		l.in.filled += n
 		if err != nil && n == 0 {
@@ -215,11 +220,9 @@ func (l *link) handle() (err error) {
 		}
 		if v.Units {
 			c.stats.progress = true
+			l.in.useful += len(f.Body)
 			l.batch = append(l.batch, region{run: f.Body, first: c.sess.Received() - uint64(f.Count) + 1, count: f.Count, chunk: l.in.chunk, era: l.era}) //nolint:gosec // not negative
-			if f.Flags&protocol.Replies != 0 {
-				replies = true
-				answers = c.replies.collect(f.Body, answers)
-			}
+			replies = replies || f.Flags&protocol.Replies != 0
 		}
 		c.apply(&v)
 		if v.Close != nil {
@@ -230,6 +233,11 @@ func (l *link) handle() (err error) {
 	c.arm(now)
 	c.kick()
 	c.mu.Unlock()
+	if replies { // before the application may take the units apart
+		for _, r := range l.batch {
+			answers = c.replies.collect(r.run, answers)
+		}
+	}
 	l.deliver(replies)
 	for i := range answers {
 		c.answer(&answers[i])

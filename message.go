@@ -216,7 +216,7 @@ func (m Message) Ack() {
 }
 
 // Nack says that the application is done with a message and refuses it: it is not
-// sent again, and its sender gets a [NackError] with the reason, of which at most
+// sent again, unless the session is lost before the sender knows, and its sender gets a [NackError] with the reason, of which at most
 // 1 KiB is sent. To a Request the refusal is the answer, whatever the AckWhen;
 // otherwise it needs [OnProcessed], as Ack does.
 func (m Message) Nack(reason string) {

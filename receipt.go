@@ -14,6 +14,7 @@ type Receipt struct {
 	c    *Connection
 	id   uint64
 	mode Mode
+	more uint32 // messages right before id that it stands for, too
 }
 
 // Wait waits for the confirmation. Nil: received by the peer's process, or, where
@@ -34,7 +35,7 @@ func (r Receipt) Poll() (resolved bool, err error) {
 	if r.c == nil || !r.mode.IsAcked() {
 		return true, ErrNotAcked
 	}
-	if resolved, err = r.c.outcome(r.id); err != nil {
+	if resolved, err = r.outcome(); err != nil {
 		err = opError("receipt", err)
 	}
 	return resolved, err
@@ -71,10 +72,14 @@ func (w *confirm) wake() {
 
 // wait waits until the message is resolved.
 func (r Receipt) wait(ctx context.Context) error {
-	if resolved, err := r.c.outcome(r.id); resolved {
+	if resolved, err := r.outcome(); resolved {
 		return err
 	}
-	return r.c.waitResolved(ctx, r.id)
+	if err := r.c.waitResolved(ctx, r.id); err != nil || r.more == 0 {
+		return err
+	}
+	_, err := r.outcome()
+	return err
 }
 
 // waitResolved waits until an ID is resolved, and says how it fared.
@@ -110,6 +115,18 @@ func (c *Connection) await(id uint64, w confirm) bool {
 	}
 	c.confirms = slices.Insert(c.confirms, i, w)
 	return true
+}
+
+// outcome says how the message fared, or, of a batch, the first that did not arrive.
+func (r Receipt) outcome() (resolved bool, err error) {
+	resolved, err = r.c.outcome(r.id)
+	if !resolved || !r.c.flawed.Load() {
+		return resolved, err
+	}
+	for id := r.id - uint64(r.more); id < r.id && err == nil; id++ {
+		_, err = r.c.outcome(id)
+	}
+	return true, err
 }
 
 // outcome says how an ID fared.
@@ -192,6 +209,17 @@ func (n *nackMemory) lose(first, last uint64, err error) {
 		n.horizon = max(n.horizon, n.lost[0].last)
 		n.lost = slices.Delete(n.lost, 0, 1)
 	}
+}
+
+// lostIn counts the IDs from first to last that were lost, and says why.
+func (n *nackMemory) lostIn(first, last uint64) (count int, why error) {
+	for _, l := range n.lost {
+		if from, to := max(first, l.first), min(last, l.last); from <= to {
+			count += int(to - from + 1) //nolint:gosec // bounded by the queue
+			why = l.err
+		}
+	}
+	return count, why
 }
 
 func (n *nackMemory) outcome(id uint64) error {

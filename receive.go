@@ -108,6 +108,32 @@ func (q *receiveQueue) put(regions []region, replies bool) (f freed, tell bool) 
 	return f, tell
 }
 
+// compact moves the runs that wait in a chunk, of which they are a small part, into
+// memory of their own: a peer that sends a few bytes a chunk must not hold more than
+// the bounds say.
+func (q *receiveQueue) compact(k *chunk) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := q.regions.len()
+	from, total := n, 0
+	for from > 0 && q.regions.at(from-1).chunk == k {
+		from--
+		total += len(q.regions.at(from).run)
+	}
+	if from == n {
+		return
+	}
+	own := &chunk{buf: make([]byte, 0, total)}
+	for i := from; i < n; i++ {
+		r := q.regions.at(i)
+		start := len(own.buf)
+		own.buf = append(own.buf, r.run...)
+		r.run, r.chunk = own.buf[start:len(own.buf):len(own.buf)], own
+		own.hold(r.count)
+		k.release(r.count)
+	}
+}
+
 // size is what waits.
 func (q *receiveQueue) size() (units, bytes int) {
 	q.mu.Lock()
@@ -456,5 +482,5 @@ func (q *receiveQueue) lend(k *chunk) {
 
 // window is the room that a receive queue of these bounds announces.
 func window(o *Options) (units, bytes uint64) {
-	return uint64(o.ReceiveQueue.Messages), session.Window(o.ReceiveQueue.Bytes, o.MaxMessage) //nolint:gosec // checked
+	return uint64(o.ReceiveQueue.Messages), session.Window(o.ReceiveQueue.Bytes, max(o.MaxMessage, protocol.FragmentSize)) //nolint:gosec // checked
 }

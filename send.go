@@ -3,6 +3,7 @@ package serpy
 import (
 	"bytes"
 	"context"
+	"math"
 	"slices"
 
 	"github.com/serpy-go/serpy/protocol"
@@ -63,22 +64,23 @@ func (c *Connection) TrySend(m Message) (Receipt, error) {
 // SendBatch queues all of ms, under one lock where they are small, and gives the
 // receipt of the last: it stands for all of the same connection before it. It waits
 // for room; the error says what kept the first message that was not accepted.
-func (c *Connection) SendBatch(ctx context.Context, ms []Message) (Receipt, error) {
-	var r Receipt
-	for len(ms) > 0 {
-		if err := ctx.Err(); err != nil {
+func (c *Connection) SendBatch(ctx context.Context, ms []Message) (r Receipt, err error) {
+	var first uint64
+	for len(ms) > 0 && err == nil {
+		if err = ctx.Err(); err != nil {
 			return r, opError("send", err)
 		}
 		n, last := c.sendBatchSmall(ms)
-		if n > 0 {
-			r, ms = last, ms[n:]
-			continue
+		if n == 0 {
+			n = 1
+			if last, err = c.SendMessage(ctx, ms[0]); err != nil {
+				return r, err
+			}
 		}
-		var err error
-		if r, err = c.SendMessage(ctx, ms[0]); err != nil {
-			return r, err
+		if r, ms = last, ms[n:]; first == 0 {
+			first = r.id - uint64(n) + 1 //nolint:gosec // a count is not negative
 		}
-		ms = ms[1:]
+		r.more = uint32(min(r.id-first, math.MaxUint32)) //nolint:gosec // bounded
 	}
 	return r, nil
 }
@@ -257,7 +259,7 @@ func (c *Connection) sendError() error {
 // held.
 func (c *Connection) tryAdmit(w *wireMessage, turn chan struct{}) (id uint64, ok bool) {
 	b := &c.bounds
-	if len(c.rooms) > 0 && c.rooms[0] != turn && (!b.Policy.drops() || w.acked()) {
+	if len(c.rooms) > 0 && c.rooms[0] != turn && (!b.Policy.drops() || w.awaited()) {
 		return 0, false
 	}
 	if b.Policy.drops() {

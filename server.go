@@ -116,23 +116,23 @@ func newServer(l net.Listener, opt *Options) *Server {
 	return s
 }
 
-func (s *Server) add(l net.Listener) {
+func (s *Server) add(l net.Listener) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || s.stopped {
+		return false
+	}
 	s.listeners = append(s.listeners, l)
 	s.tasks.Add(1)
-	s.mu.Unlock()
 	go s.accept(l)
+	return true
 }
 
 // AddListener serves on one more listener, which the server then owns.
 func (s *Server) AddListener(l net.Listener) error {
-	s.mu.Lock()
-	ended := s.ended || s.stopped
-	s.mu.Unlock()
-	if ended {
+	if !s.add(l) {
 		return opError("add listener", ErrServerClosed)
 	}
-	s.add(l)
 	return nil
 }
 
@@ -172,6 +172,9 @@ func (s *Server) next(ctx context.Context) (*Connection, error) {
 		if len(s.waiting) > 0 && !s.ended {
 			c := s.waiting[0]
 			s.waiting = s.waiting[1:]
+			if s.serving {
+				s.handlers.Add(1) // here, where it cannot meet Shutdown's Wait
+			}
 			more := len(s.waiting) > 0
 			s.mu.Unlock()
 			if more {
@@ -187,6 +190,7 @@ func (s *Server) next(ctx context.Context) (*Connection, error) {
 		select {
 		case <-s.incoming:
 		case <-ctx.Done():
+			poke(s.incoming) // it may have come for us, and is another's then
 		}
 	}
 }
@@ -197,7 +201,7 @@ func (s *Server) next(ctx context.Context) (*Connection, error) {
 func (s *Server) Serve(ctx context.Context, h Handler) error {
 	s.mu.Lock()
 	taken := s.serving || s.accepting
-	s.serving = true
+	s.serving = s.serving || !taken
 	s.mu.Unlock()
 	if taken {
 		return opError("serve", ErrUnsupported)
@@ -208,7 +212,6 @@ func (s *Server) Serve(ctx context.Context, h Handler) error {
 		if err != nil {
 			break
 		}
-		s.handlers.Add(1)
 		go s.handle(values, c, h)
 	}
 	if ctx.Err() != nil {
@@ -243,22 +246,6 @@ func (s *Server) handle(values context.Context, c *Connection, h Handler) {
 		code = protocol.CodeGoingAway
 	}
 	_ = c.close(code, reason) // its outcome is in the events
-}
-
-// letDrain gives the handler of an ended connection CloseTimeout to take what was
-// received: with its context done at once, what the peer has confirmed could not be
-// stored any more.
-func (s *Server) letDrain(c *Connection, ended <-chan struct{}) {
-	if waiting, _ := c.rq.size(); waiting == 0 {
-		return
-	}
-	timer := time.NewTimer(s.opt.CloseTimeout)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ended:
-	case <-s.grace.Done():
-	}
 }
 
 func (s *Server) isStopped() bool {

@@ -71,7 +71,7 @@ func (s *stage) victim(p Policy, tag uint32) int {
 	oldest := -1
 	for i := 0; i < s.list.len(); i++ {
 		e := s.list.at(i)
-		if e.dropped || e.wire.acked() {
+		if e.dropped || e.wire.awaited() {
 			continue
 		}
 		if p == KeepLatest && e.wire.meta.Tag == tag {
@@ -110,15 +110,15 @@ func (e *staged) gap() protocol.Gap {
 func (c *Connection) offer(w *wireMessage) (id uint64, dropped int, ok bool) {
 	s, b := &c.stage, &c.bounds
 	full := func() bool { return s.messages >= b.Messages || s.messages > 0 && s.bytes+w.size() > b.Bytes }
-	if b.Policy == DropNewest && !w.acked() && full() {
+	if b.Policy == DropNewest && !w.awaited() && full() {
 		c.q.accepted++
 		s.pushDropped(c.q.accepted)
 		return c.q.accepted, 1, true
 	}
 	for full() {
 		i := s.victim(b.Policy, w.meta.Tag)
-		if w.acked() && i >= 0 && b.Policy == DropNewest || i < 0 {
-			if !w.acked() {
+		if w.awaited() && i >= 0 && b.Policy == DropNewest || i < 0 {
+			if !w.awaited() {
 				// Nothing but acked messages waits: the new one is the one to drop.
 				c.q.accepted++
 				s.pushDropped(c.q.accepted)

@@ -71,6 +71,7 @@ func (c *Connection) confirmed() {
 	id := c.q.resolve(c.sess.Resolved(), c.resolved.Load())
 	c.resolveTo(id)
 	if c.q.messages == before {
+		c.wakeRooms() // fragments may have made room in bytes
 		return
 	}
 	c.stats.progress = true
@@ -98,7 +99,6 @@ func (c *Connection) dropUnsendable(most int) {
 		c.nacks.lose(r[0], r[1], ErrTooLarge)
 		c.flawed.Store(true)
 		c.stats.dropped[DroppedBySender] += r[1] - r[0] + 1
-		c.log.Warn("serpy: dropped a queued message: the peer takes no messages of its size any more", "id", r[0])
 	}
 }
 
@@ -196,8 +196,16 @@ func (c *Connection) checkSlowReader() {
 	switch {
 	case full && !c.stats.slowReader:
 		c.stats.slowReader = true
-		c.note(SlowReader{Waiting: waiting, Unacked: unacked, Oldest: time.Since(c.stats.slowSince)})
+		c.note(SlowReader{Waiting: waiting, Unacked: unacked, Oldest: since(c.stats.slowSince)})
 	case half:
 		c.stats.slowReader, c.stats.slowSince = false, time.Now()
 	}
+}
+
+// since is the time since t, or nothing if t never was.
+func since(t time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	return time.Since(t)
 }

@@ -20,6 +20,10 @@ type wireMessage struct {
 
 func (w *wireMessage) acked() bool { return w.meta.Mode.IsAcked() }
 
+// awaited says that somebody waits for the message: for its receipt, or, of a request,
+// for the answer. No policy drops it.
+func (w *wireMessage) awaited() bool { return w.acked() || w.meta.Role != protocol.Ordinary }
+
 // size is what the message counts in a queue, in bytes, framing but for that of
 // fragments included.
 func (w *wireMessage) size() int { return protocol.UnitLen(len(w.fields), len(w.payload)) }
