@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	shortBeat = 100 * time.Millisecond
-	frozen    = time.Second // more than three times the idle timeout of 300 ms
+	shortBeat = 150 * time.Millisecond
+	frozen    = 1500 * time.Millisecond // more than three times the idle timeout of 450 ms
 )
 
 // A process that is stopped for longer than its peer's idle timeout: the peer cuts the
@@ -24,7 +24,7 @@ func TestFreezeLongerThanPeersTimeout(t *testing.T) {
 			w := newPair(t)
 			p := plan{Messages: 1 << 30, Size: 100 << 10, Rate: 3000, Seed: 3, Heartbeat: shortBeat, HandshakeTimeout: 500 * time.Millisecond}
 			w.dial(p, w.listen(p))
-			w.freeze(who, 4)
+			w.freeze(who, "up", 4)
 			w.finish()
 			w.check(false).nothingAmiss(t)
 			require.GreaterOrEqual(t, w.dialler.count("up"), 4, "the freeze was too short to show anything")
@@ -47,7 +47,7 @@ func TestFreezeLongerThanOwnTimeout(t *testing.T) {
 				listener, dialler = patient, hasty
 			}
 			w.dial(dialler, w.listen(listener))
-			w.freeze(who, 4)
+			w.freeze(who, "got", 4)
 			w.finish()
 			w.check(false).nothingAmiss(t)
 			require.Equal(t, 1, w.dialler.count("up"), "a healthy link was cut")
@@ -55,16 +55,18 @@ func TestFreezeLongerThanOwnTimeout(t *testing.T) {
 	}
 }
 
-// freeze stops a process with SIGSTOP for a second, some times.
-func (w *pair) freeze(who string, times int) {
+// freeze stops a process with SIGSTOP, some times, each when both have said a word
+// once more.
+func (w *pair) freeze(who, word string, times int) {
 	w.t.Helper()
 	q := w.listener
 	if who == "dialler" {
 		q = w.dialler
 	}
 	for n := range times {
-		w.dialler.wait("got", n)
-		w.listener.wait("got", n)
+		w.dialler.wait(word, n)
+		w.listener.wait(word, n)
+		elapse(w.t, shortBeat)
 		q.signal(syscall.SIGSTOP)
 		elapse(w.t, frozen)
 		q.signal(syscall.SIGCONT)

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,6 +45,7 @@ func TestHalfOpen(t *testing.T) {
 				noticed = append(noticed, w.noticed(round, mono, dropped, 3*heartbeat, heartbeat, c.chains)...)
 				h.heal()
 			}
+			require.LessOrEqual(t, slices.Min(noticed), 3*heartbeat+100*time.Millisecond, "later than promised")
 			w.finish()
 			w.check(false).nothingAmiss(t)
 			t.Logf("noticed after %v, with an idle timeout of %v", noticed, 3*heartbeat)
@@ -68,7 +70,7 @@ func (w *pair) noticed(round int, from int64, setting, idle, heartbeat time.Dura
 		d := time.Duration(at - from)
 		require.Contains(w.t, line, "idle timeout")
 		require.GreaterOrEqual(w.t, d, idle-heartbeat-50*time.Millisecond, "sooner than promised")
-		require.LessOrEqual(w.t, d, idle+setting+500*time.Millisecond, "later than promised")
+		require.LessOrEqual(w.t, d, idle+setting+2*time.Second, "later than promised, and than a busy machine explains")
 		after = append(after, d.Round(time.Millisecond))
 	}
 	return after
