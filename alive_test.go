@@ -41,7 +41,7 @@ func TestHalfOpen(t *testing.T) {
 			if heartbeat == 0 {
 				heartbeat = 5 * time.Second
 			}
-			time.Sleep(10*heartbeat + heartbeat/3)
+			time.Sleep(10*heartbeat + heartbeat/3) //nolint:forbidigo // in a bubble
 			synctest.Wait()
 			require.Equal(t, 1, c.Stats().Links, "an idle link stays")
 			l.Conns()[0].Vanish()
@@ -64,7 +64,7 @@ func TestHalfOpen(t *testing.T) {
 func TestHeartbeatOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := serpytest.Serve(t, deaf, &serpy.Options{Heartbeat: -1})
-		time.Sleep(100 * time.Hour)
+		time.Sleep(100 * time.Hour) //nolint:forbidigo // in a bubble
 		require.Equal(t, 1, c.Stats().Links)
 		require.NoError(t, c.SendAcked(t.Context(), nil))
 	})
@@ -106,7 +106,7 @@ func TestStoppedReaderDoesNotCut(t *testing.T) {
 			sent <- nil
 		}()
 		server := <-servers
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) //nolint:forbidigo // in a bubble
 		require.Equal(t, 1, c.Stats().Links)
 		slow := nextEvent[serpy.SlowReader](t, server)
 		require.Equal(t, 10, slow.Waiting)
@@ -203,7 +203,7 @@ func TestFirstDial(t *testing.T) {
 }
 
 func TestReconnectOptions(t *testing.T) {
-	end := func(t *testing.T, o serpy.Reconnect) (took time.Duration, err error, events []serpy.Event) {
+	end := func(t *testing.T, o serpy.Reconnect) (took time.Duration, events []serpy.Event, err error) {
 		l := serpytest.Listen(serpytest.Link{})
 		c := serpytest.ServeOn(t, l, deaf, &serpy.Options{Reconnect: o})
 		l.Refuse(true)
@@ -218,7 +218,7 @@ func TestReconnectOptions(t *testing.T) {
 		closed, ok := events[len(events)-1].(serpy.Closed)
 		require.True(t, ok, "the last event")
 		require.Equal(t, c.Err(), closed.Err)
-		return took, c.Err(), events
+		return took, events, c.Err()
 	}
 	attempts := func(events []serpy.Event) (n int, longest time.Duration) {
 		for _, e := range events {
@@ -231,7 +231,7 @@ func TestReconnectOptions(t *testing.T) {
 	}
 	t.Run("Off", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			took, err, events := end(t, serpy.Reconnect{Off: true})
+			took, events, err := end(t, serpy.Reconnect{Off: true})
 			require.Zero(t, took)
 			require.ErrorIs(t, err, syscall.ECONNRESET)
 			n, _ := attempts(events)
@@ -240,7 +240,7 @@ func TestReconnectOptions(t *testing.T) {
 	})
 	t.Run("MaxAttempts", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			_, err, events := end(t, serpy.Reconnect{MaxAttempts: 5})
+			_, events, err := end(t, serpy.Reconnect{MaxAttempts: 5})
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)
 			n, _ := attempts(events)
 			require.Equal(t, 5, n)
@@ -248,7 +248,7 @@ func TestReconnectOptions(t *testing.T) {
 	})
 	t.Run("GiveUpAfter", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			took, _, events := end(t, serpy.Reconnect{GiveUpAfter: time.Minute, Max: time.Second})
+			took, events, _ := end(t, serpy.Reconnect{GiveUpAfter: time.Minute, Max: time.Second})
 			require.LessOrEqual(t, took, time.Minute)
 			require.Greater(t, took, 58*time.Second)
 			_, longest := attempts(events)
@@ -265,6 +265,7 @@ func TestReconnectOptions(t *testing.T) {
 			synctest.Wait()
 			begin := time.Now()
 			require.NoError(t, c.Reconnect())
+			synctest.Wait() // for the old link to go
 			require.NoError(t, c.WaitConnected(t.Context()))
 			require.Zero(t, time.Since(begin))
 			require.Equal(t, id, c.ID(), "it is the same session")

@@ -66,7 +66,7 @@ func TestErrTooLarge(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, m.Data, 100_000)
 	require.EqualValues(t, 1, m.ID, "what was refused was never sent, and is not counted")
-	require.EqualValues(t, 1, c.Stats().Links)
+	require.Equal(t, 1, c.Stats().Links)
 }
 
 func TestErrTooLargeForTheQueue(t *testing.T) {
@@ -389,7 +389,7 @@ func TestUnconfirmedByALostSession(t *testing.T) {
 		synctest.Wait()
 		l.Refuse(true)
 		l.CutAll()
-		time.Sleep(2 * time.Second) // the server gives the session up
+		time.Sleep(2 * time.Second) //nolint:forbidigo // in a bubble; the server gives the session up
 		require.NoError(t, c.Send(t.Context(), []byte("3")))
 		l.Refuse(false)
 
@@ -413,7 +413,7 @@ func TestUnconfirmedByALostSession(t *testing.T) {
 
 func TestCloseError(t *testing.T) {
 	end := make(chan error)
-	s := serve(t, nil, func(_ context.Context, c *serpy.Connection) error { return <-end })
+	s := serve(t, nil, func(context.Context, *serpy.Connection) error { return <-end })
 	for _, reason := range []error{nil, errors.New("out of film")} {
 		c := dial(t, s, nil)
 		go func() { end <- reason }()

@@ -79,7 +79,7 @@ func (c *Connection) peerClosed(l *link, p *protocol.Close) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closeNow = !again
-	var err error = errPeerClosed
+	err := errPeerClosed
 	switch {
 	case again:
 		err = errGoingAway

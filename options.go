@@ -301,8 +301,7 @@ func (o *Options) check() error {
 	case o.IdleTimeout < o.Heartbeat && o.Heartbeat != off:
 		return &OptionError{"IdleTimeout", o.IdleTimeout, "less than Heartbeat: a healthy idle link would be cut"}
 	}
-	var bad *transport.OptionError
-	if errors.As(o.Transport.Validate(), &bad) {
+	if bad, ok := errors.AsType[*transport.OptionError](o.Transport.Validate()); ok {
 		return &OptionError{"Transport." + bad.Field, bad.Value, bad.Err.Error()}
 	}
 	return nil

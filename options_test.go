@@ -161,7 +161,7 @@ func TestUnix(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		return // transport's tests know which Windows has them
 	}
-	dir, err := os.MkdirTemp("", "serpy") // short: a socket's path is bounded
+	dir, err := os.MkdirTemp("", "serpy") //nolint:usetesting // short: a socket's path is bounded
 	require.NoError(t, err)
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "s")
@@ -275,6 +275,7 @@ func TestServerLists(t *testing.T) {
 	require.NoError(t, s.StopAccepting())
 	_, err = serpy.Dial(t.Context(), s.Address(), nil)
 	require.ErrorAs(t, err, new(*serpy.RefusedError))
+	refusals(t, s, 1)
 	require.NoError(t, a.Reconnect(), "who is there may resume")
 	require.NoError(t, a.SendAcked(t.Context(), nil))
 	require.Equal(t, 2, s.Stats().Connected)

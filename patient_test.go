@@ -16,7 +16,7 @@ import (
 // with one more attempt.
 func TestShutdownWaitsForTheLink(t *testing.T) {
 	s := serve(t, nil, func(ctx context.Context, c *serpy.Connection) error {
-		for range c.Messages(ctx) { //nolint:revive // they are only taken
+		for range c.Messages(ctx) {
 		}
 		return c.Err()
 	})

@@ -157,9 +157,11 @@ func (q *sendQueue) messageAt(i int) (size, end int) {
 	if g := q.groups.at(i); g.part || g.count == 1 {
 		size = g.size
 	}
-	for end = i; size > 0 && end < q.groups.len() && q.groups.at(end).part; end++ {
+	end = i + 1
+	for size > 0 && end < q.groups.len() && q.groups.at(end-1).part {
+		end++
 	}
-	return size, min(end+1, q.groups.len())
+	return size, end
 }
 
 // gapGroup is a group of its own that holds a record of missing messages.

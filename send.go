@@ -78,9 +78,9 @@ func (c *Connection) SendBatch(ctx context.Context, ms []Message) (r Receipt, er
 			}
 		}
 		if r, ms = last, ms[n:]; first == 0 {
-			first = r.id - uint64(n) + 1 //nolint:gosec // a count is not negative
+			first = r.id - uint64(n) + 1
 		}
-		r.more = uint32(min(r.id-first, math.MaxUint32)) //nolint:gosec // bounded
+		r.more = uint32(min(r.id-first, math.MaxUint32))
 	}
 	return r, nil
 }
