@@ -245,7 +245,7 @@ func TestServerLists(t *testing.T) {
 		require.Contains(t, []*serpy.Connection{sa, sb}, c)
 		break
 	}
-	require.Equal(t, serpy.ServerStats{Connected: 2, Accepted: 2}, s.Stats())
+	eventually(t, func() bool { return s.Stats() == (serpy.ServerStats{Connected: 2, Accepted: 2}) })
 	require.Equal(t, a.ID(), sa.ID(), "the same on both sides")
 	found, ok := s.Connection(b.ID())
 	require.True(t, ok)
