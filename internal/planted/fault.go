@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// A fault is one line that is wrong, and the tests that should find it.
+type fault struct {
+	name   string // noun and fault, for -run
+	file   string // from the root of the module
+	in     string // the line is the first such one behind the line that begins with this; "": there is one in the file
+	old    string // the line, without its indent
+	bad    string // what stands there instead
+	breaks string // what it breaks, for a reader of the table
+	tests  []suite
+}
+
+// A suite is tests of one package that are run at once.
+type suite struct {
+	name string
+	pkg  string
+	run  string // "": all
+	skip string
+	env  string // one variable; "": none
+}
+
+// The suites, from fast to slow. A fault is found by the first that fails.
+var (
+	simulator = suite{name: "sim", pkg: "./internal/session/sim", run: "^(TestRandom|TestSchedules)$", env: "SERPY_SIM_STEPS=1e6"}
+	simulated = suite{name: "long sim", pkg: "./internal/session/sim", run: "^TestRandom$"}
+	units     = suite{name: "session", pkg: "./internal/session"}
+	wire      = suite{name: "protocol", pkg: "./protocol"}
+	root      = suite{name: "serpy", pkg: ".", skip: "^(" + slow + ")$"}
+	history   = suite{name: "serpytest", pkg: "./serpytest", run: "^(TestConformance|TestServeHistory)$"}
+	cuts      = suite{name: "cuts", pkg: ".", run: "^TestCutAtEveryByte$"}
+)
+
+// slow tests take seconds, or want real files and certificates, and look at
+// nothing that is planted here.
+const slow = "TestCutAtEveryByte|TestFloodOfStrangers|TestTLS|TestUnix|TestReadmeShowsCodeThatRuns|TestServerMessages|TestServerLists"
+
+var (
+	ofSession  = []suite{simulator, units, simulated}
+	ofRegistry = []suite{units, simulator, simulated}
+	ofWire     = []suite{wire}
+	ofRoot     = []suite{root, history, cuts}
+)
+
+// all lists every fault, by noun.
+func all() (faults []*fault) {
+	for _, noun := range [][]fault{sessionFaults, inboundFaults, outboundFaults, controlFaults, registryFaults, protocolFaults, queueFaults, stageFaults, receiveFaults, receiptFaults, linkFaults} {
+		for i := range noun {
+			faults = append(faults, &noun[i])
+		}
+	}
+	return faults
+}
+
+// plant gives the text of a file with the fault in it.
+func (f *fault) plant(text string) (string, error) {
+	lines := strings.Split(text, "\n")
+	first := 0
+	if f.in != "" {
+		if first = index(lines, 0, func(line string) bool { return strings.HasPrefix(line, f.in) }); first < 0 {
+			return "", fmt.Errorf("%s: no line of %s begins with %q", f.name, f.file, f.in)
+		}
+	}
+	same := func(line string) bool { return strings.TrimSpace(line) == f.old }
+	at := index(lines, first, same)
+	switch {
+	case at < 0:
+		return "", fmt.Errorf("%s: the line %q is not in %s any more", f.name, f.old, f.file)
+	case f.in == "" && index(lines, at+1, same) >= 0:
+		return "", fmt.Errorf("%s: the line %q is in %s more than once", f.name, f.old, f.file)
+	case f.bad == f.old:
+		return "", fmt.Errorf("%s: it changes nothing", f.name)
+	}
+	lines[at] = f.bad
+	return strings.Join(lines, "\n"), nil
+}
+
+// index finds the first line from a place on; -1: there is none.
+func index(lines []string, from int, is func(string) bool) int {
+	for i := from; i < len(lines); i++ {
+		if is(lines[i]) {
+			return i
+		}
+	}
+	return -1
+}
+
+// check sees that all faults can be planted in the tree.
+func check(tree string, faults []*fault) (errs []error) {
+	names := make(map[string]bool)
+	for _, f := range faults {
+		text, err := os.ReadFile(filepath.Join(tree, f.file))
+		if err == nil {
+			_, err = f.plant(string(text))
+		}
+		if err == nil && names[f.name] {
+			err = fmt.Errorf("%s: two faults have this name", f.name)
+		}
+		names[f.name] = true
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}

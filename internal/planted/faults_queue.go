@@ -1,0 +1,151 @@
+package main
+
+// The send queue: groups, credit, confirmation, replay, and a new session.
+var queueFaults = []fault{
+	{
+		name: "queue/confirmed-one-more", file: "queue.go", tests: ofRoot,
+		old:    `return g.firstID + unit - g.first`,
+		bad:    `return g.firstID + unit - g.first + 1`,
+		breaks: "a message is confirmed that was not received",
+	},
+	{
+		name: "queue/bytes-of-payload", file: "queue.go", tests: ofRoot,
+		old:    `q.bytes += need`,
+		bad:    `q.bytes += len(payload)`,
+		breaks: "the bound in bytes drifts away",
+	},
+	{
+		name: "queue/open-while-written", file: "queue.go", tests: ofRoot,
+		old:    `if !g.closed && g.bytes()+need <= protocol.GroupSize && cap(q.tail.buf)-len(q.tail.buf) >= need {`,
+		bad:    `if g.bytes()+need <= protocol.GroupSize && cap(q.tail.buf)-len(q.tail.buf) >= need {`,
+		breaks: "a message joins a group that was written already",
+	},
+	{
+		name: "queue/group-too-large", file: "queue.go", tests: ofRoot,
+		old:    `if !g.closed && g.bytes()+need <= protocol.GroupSize && cap(q.tail.buf)-len(q.tail.buf) >= need {`,
+		bad:    `if !g.closed && cap(q.tail.buf)-len(q.tail.buf) >= need {`,
+		breaks: "a group becomes larger than a frame may be",
+	},
+	{
+		name: "queue/credit-of-new", file: "queue.go", tests: ofRoot,
+		old:    `if g.first >= written {`,
+		bad:    `if g.first > written {`,
+		breaks: "a group is written without credit",
+	},
+	{
+		name: "queue/picked-stays-open", file: "queue.go", tests: ofRoot,
+		in:     `func (q *sendQueue) pick(`,
+		old:    `g.closed = true`,
+		bad:    `g.closed = g.count > 1`,
+		breaks: "a message joins a group that was written already",
+	},
+	{
+		name: "queue/split-last", file: "queue.go", tests: ofRoot,
+		old:    `front.lastID = g.firstID + uint64(n) - 1`,
+		bad:    `front.lastID = g.firstID + uint64(n)`,
+		breaks: "of a group cut in two, one message too many is confirmed",
+	},
+	{
+		name: "queue/split-first", file: "queue.go", tests: ofRoot,
+		old:    `g.first += uint64(n)`,
+		bad:    `g.first += uint64(n) - 1`,
+		breaks: "the rest of a group cut in two has a number twice",
+	},
+	{
+		name: "queue/split-messages", file: "queue.go", tests: ofRoot,
+		old:    `g.messages -= n`,
+		bad:    `g.messages -= n - 1`,
+		breaks: "a queue counts messages that are gone",
+	},
+	{
+		name: "queue/resolve-one-less", file: "queue.go", tests: ofRoot,
+		old:    `if g.first > unit {`,
+		bad:    `if g.first >= unit {`,
+		breaks: "a lone message is never confirmed",
+	},
+	{
+		name: "queue/release-in-use", file: "queue.go", tests: ofRoot,
+		old:    `for q.groups.len() > 0 && !q.pinned {`,
+		bad:    `for q.groups.len() > 0 {`,
+		breaks: "memory that is being written serves for something else",
+	},
+	{
+		name: "queue/fragments-forgotten", file: "queue.go", tests: ofRoot,
+		old:    `if g.resolved < g.count || !g.closed || g.part && q.wholes && !q.wholeResolved() {`,
+		bad:    `if g.resolved < g.count || !g.closed {`,
+		breaks: "a half confirmed message cannot be sent again",
+	},
+	{
+		name: "queue/unsent-not-moved", file: "queue.go", tests: ofRoot,
+		old:    `q.unsent = max(q.unsent-1, 0)`,
+		bad:    `q.unsent = max(q.unsent, 0)`,
+		breaks: "a group is never written",
+	},
+	{
+		name: "queue/slab-in-use", file: "queue.go", tests: ofRoot,
+		old:    `if g.slab.groups == 0 && g.slab != q.tail {`,
+		bad:    `if g.slab != q.tail {`,
+		breaks: "memory of unconfirmed messages serves for something else",
+	},
+	{
+		name: "queue/replay-one-more", file: "queue.go", tests: ofRoot,
+		old:    `for q.unsent < q.groups.len() && q.groups.at(q.unsent).first <= received {`,
+		bad:    `for q.unsent < q.groups.len() && q.groups.at(q.unsent).first < received {`,
+		breaks: "what was received is written again",
+	},
+	{
+		name: "queue/no-replay", file: "queue.go", tests: ofRoot,
+		in:     `func (q *sendQueue) rewind(`,
+		old:    `q.unsent = 0`,
+		bad:    `q.unsent = min(q.unsent, q.groups.len())`,
+		breaks: "what was written on a lost link is not written again",
+	},
+	{
+		name: "queue/nack-of-next", file: "queue.go", tests: ofRoot,
+		old:    `if unit < g.first+uint64(g.count) { //nolint:gosec // not negative`,
+		bad:    `if unit <= g.first+uint64(g.count) { //nolint:gosec // not negative`,
+		breaks: "a nack names another message",
+	},
+	{
+		name: "queue/lost-one-more", file: "requeue.go", tests: ofRoot,
+		old:    `for n < q.groups.len() && q.groups.at(n).first < written {`,
+		bad:    `for n < q.groups.len() && q.groups.at(n).first <= written {`,
+		breaks: "a message that was never written is lost with a session",
+	},
+	{
+		name: "queue/half-message-stays", file: "requeue.go", tests: ofRoot,
+		old:    `for n > 0 && n < q.groups.len() && q.groups.at(n-1).part {`,
+		bad:    `for n > q.groups.len() && q.groups.at(n-1).part {`,
+		breaks: "the end of a lost large message goes on in the next session",
+	},
+	{
+		name: "queue/undelivered-one-more", file: "requeue.go", tests: ofRoot,
+		old:    `if g.first > taken {`,
+		bad:    `if g.first >= taken {`,
+		breaks: "delivered messages are reported as undelivered",
+	},
+	{
+		name: "queue/trim-keeps-id", file: "requeue.go", tests: ofRoot,
+		old:    `g.firstID += uint64(n) //nolint:gosec // not negative`,
+		bad:    `g.firstID += 0 * uint64(n) //nolint:gosec // not negative`,
+		breaks: "messages change their IDs when they are sent again",
+	},
+	{
+		name: "queue/resend-resolved", file: "requeue.go", tests: ofRoot,
+		old:    `q.groups.at(i).resolved = 0`,
+		bad:    `_ = q.groups.at(i).resolved`,
+		breaks: "what is sent again counts as confirmed",
+	},
+	{
+		name: "queue/drops-written", file: "requeue.go", tests: ofRoot,
+		old:    `if g.first < written || size <= most {`,
+		bad:    `if size <= most {`,
+		breaks: "a message that was written is taken out of the numbers",
+	},
+	{
+		name: "queue/dropped-bytes", file: "requeue.go", tests: ofRoot,
+		old:    `q.bytes -= old.bytes()`,
+		bad:    `_ = old.bytes()`,
+		breaks: "dropped messages use up the bound in bytes",
+	},
+}
