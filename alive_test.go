@@ -233,7 +233,7 @@ func TestReconnectOptions(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			took, events, err := end(t, serpy.Reconnect{Off: true})
 			require.Zero(t, took)
-			require.ErrorIs(t, err, syscall.ECONNRESET)
+			require.ErrorAs(t, err, new(*serpy.LinkError))
 			n, _ := attempts(events)
 			require.Zero(t, n)
 		})
