@@ -23,8 +23,8 @@ var inboundFaults = []fault{
 	{
 		name: "inbound/ack-pushed-away", file: "internal/session/inbound.go", tests: ofSession,
 		old:    `if in.ackAt.IsZero() {`,
-		bad:    `if now.After(in.ackAt) {`,
-		breaks: "the delay of an ack begins anew",
+		bad:    `if count > 0 {`,
+		breaks: "each unit puts the ack of all before it off",
 	},
 	{
 		name: "inbound/limit-bytes-exact", file: "internal/session/inbound.go", tests: ofSession,
