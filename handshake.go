@@ -3,6 +3,7 @@ package serpy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"runtime/debug"
 	"time"
@@ -187,8 +188,8 @@ func (l *link) refused(body []byte) error {
 	switch {
 	case r.Closed:
 		return &sessionEnd{r}
-	case r.Code == protocol.CodeUnknown:
-		return errUnknownSession
+	case r.Code == protocol.CodeUnknown, r.Code == protocol.CodeEvicted:
+		return fmt.Errorf("%w: %s", errUnknownSession, r.Reason)
 	case r.Code == protocol.CodeStale, r.Code == protocol.CodeProtocol:
 		return &LinkError{Op: "handshake", Addr: l.peer.Address, Err: &RefusedError{Reason: r.Reason}}
 	}

@@ -166,7 +166,7 @@ func (r *Registry) Park(now time.Time, id protocol.ID, link uint64, load Load) (
 		if victim.IsZero() {
 			break
 		}
-		r.Bury(now, victim, protocol.Refuse{Code: protocol.CodeEvicted, Reason: "the server had to give the session up: too many without a link"})
+		r.bury(now, victim, protocol.Refuse{Code: protocol.CodeEvicted, Reason: "the server had to give the session up: too many without a link"})
 		evicted = append(evicted, victim)
 	}
 	return evicted
@@ -222,12 +222,16 @@ func (r *Registry) Remove(id protocol.ID) {
 // Bury forgets a session that was closed, and keeps for a while how it ended, to
 // answer a dialler that comes to resume it.
 func (r *Registry) Bury(now time.Time, id protocol.ID, how protocol.Refuse) {
+	how.Closed = true
+	r.bury(now, id, how)
+}
+
+func (r *Registry) bury(now time.Time, id protocol.ID, how protocol.Refuse) {
 	e := r.entries[id]
 	if e == nil {
 		return
 	}
 	r.Remove(id)
-	how.Closed = true
 	if _, ok := r.tombs[id]; ok { // it ran out, and the ID was opened anew
 		r.tombList = slices.DeleteFunc(r.tombList, func(old protocol.ID) bool { return old == id })
 	}

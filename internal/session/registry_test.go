@@ -254,3 +254,22 @@ func TestTombstonesAreBounded(t *testing.T) {
 	require.Equal(t, Opened, r.Open(start, dial(1, 2), id(0), "", "a").Outcome, "the oldest made way")
 	require.True(t, r.Open(start, dial(2, 2), id(0), "", "a").Refuse.Closed)
 }
+
+func TestAnEvictedSessionIsToldWhy(t *testing.T) {
+	r := opened(t, 4)
+	for n := byte(1); n <= 4; n++ {
+		if evicted := r.Park(start, id(n), 1, Load{}); len(evicted) > 0 {
+			h := dial(evicted[0][0], 2)
+			h.Seen = id(0)
+			d := r.Open(start, h, id(9), "", "c")
+			require.Equal(t, Refused, d.Outcome)
+			require.Contains(t, []protocol.Code{protocol.CodeEvicted, protocol.CodeUnknown}, d.Refuse.Code)
+			h.Seen = protocol.ID{}
+			d = r.Open(start, h, id(9), "", "c")
+			require.Equal(t, protocol.CodeEvicted, d.Refuse.Code)
+			require.False(t, d.Refuse.Closed)
+			return
+		}
+	}
+	t.Fatal("nobody was evicted")
+}

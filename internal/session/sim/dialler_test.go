@@ -102,7 +102,7 @@ func (d *dialler) turnedAway(r *protocol.Refuse) {
 		p.resolve()
 		p.exact(false)
 		p.end()
-	case r.Code == protocol.CodeUnknown:
+	case r.Code == protocol.CodeUnknown || r.Code == protocol.CodeEvicted:
 		if q := d.w.l.find(p.id); q != nil && q.opening == d.seen {
 			d.w.fail("session %d lives, and its dialler is told that it is lost", p.name)
 		}
