@@ -85,14 +85,18 @@ func (c *Connection) take(m *Message) (ok bool, err error) {
 		return false, c.streamEnd(err)
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.endError(); err != nil {
-		return false, err
+	end, cutOff := c.endError(), c.cutOff
+	c.mu.Unlock()
+	if end != nil {
+		if n, _ := q.size(); n > 0 {
+			return c.take(m) // it came between the look into the queue and the end
+		}
+		return false, end
 	}
-	if c.cutOff != nil {
+	if cutOff != nil {
 		q.signal()
 	}
-	return false, c.cutOff
+	return false, cutOff
 }
 
 // streamEnd says how the stream of messages ended; a fault ends the connection.

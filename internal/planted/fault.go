@@ -25,17 +25,18 @@ type suite struct {
 	run  string // "": all
 	skip string
 	env  string // one variable; "": none
+	hang string // how long it may take: beyond, the fault made it hang, and is found as well
 }
 
 // The suites, from fast to slow. A fault is found by the first that fails.
 var (
-	simulator = suite{name: "sim", pkg: "./internal/session/sim", run: "^(TestRandom|TestSchedules)$", env: "SERPY_SIM_STEPS=1e6"}
-	simulated = suite{name: "long sim", pkg: "./internal/session/sim", run: "^TestRandom$"}
-	units     = suite{name: "session", pkg: "./internal/session"}
-	wire      = suite{name: "protocol", pkg: "./protocol"}
-	root      = suite{name: "serpy", pkg: ".", skip: "^(" + slow + ")$"}
-	history   = suite{name: "serpytest", pkg: "./serpytest", run: "^(TestConformance|TestServeHistory)$"}
-	cuts      = suite{name: "cuts", pkg: ".", run: "^TestCutAtEveryByte$"}
+	simulator = suite{name: "sim", pkg: "./internal/session/sim", run: "^(TestRandom|TestSchedules)$", env: "SERPY_SIM_STEPS=1e6", hang: "40s"}
+	simulated = suite{name: "long sim", pkg: "./internal/session/sim", run: "^TestRandom$", hang: "40s"}
+	units     = suite{name: "session", pkg: "./internal/session", hang: "40s"}
+	wire      = suite{name: "protocol", pkg: "./protocol", hang: "40s"}
+	root      = suite{name: "serpy", pkg: ".", skip: "^(" + slow + ")$", hang: "120s"}
+	history   = suite{name: "serpytest", pkg: "./serpytest", run: "^(TestConformance|TestServeHistory)$", hang: "120s"}
+	cuts      = suite{name: "cuts", pkg: ".", run: "^TestCutAtEveryByte$", hang: "120s"}
 )
 
 // slow tests take seconds, or want real files and certificates, and look at

@@ -117,18 +117,15 @@ func (t *tree) try(ctx context.Context, f *fault) (o outcome, err error) {
 	return outcome{took: time.Since(began)}, nil
 }
 
-// hang is how long a suite may take; beyond, the fault made it hang, which is
-// found as well. most is for what go test does not end by itself.
-const (
-	hang = "120s"
-	most = 10 * time.Minute
-)
+// most is how long compiling and running a suite may take, if go test does not
+// end by itself.
+const most = 10 * time.Minute
 
 var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 
 // test runs a suite, and says what failed; "": nothing did.
 func (t *tree) test(ctx context.Context, s suite) (by string, err error) {
-	args := []string{"test", "-trimpath", "-vet=off", "-count=1", "-failfast", "-timeout", hang}
+	args := []string{"test", "-trimpath", "-vet=off", "-count=1", "-failfast", "-timeout", s.hang}
 	if s.run != "" {
 		args = append(args, "-run", s.run)
 	}
