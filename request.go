@@ -49,6 +49,9 @@ func (c *Connection) Request(ctx context.Context, m Message) (Message, error) {
 	c.mu.Lock()
 	r.id = receipt.id
 	ended := c.ended
+	if n, why := c.nacks.lostIn(r.id, r.id); n > 0 { // meanwhile: nobody will answer
+		r.err, ended = unconfirmed(why), true
+	}
 	c.mu.Unlock()
 	if ended {
 		poke(r.ch)
