@@ -299,7 +299,7 @@ func (s *Server) openNew(l *link, opening protocol.ID) (*Connection, error) {
 		return nil, turnAway(protocol.CodeGoingAway, "the server goes away")
 	}
 	s.conns[id] = c
-	s.order = append(s.order, c)
+	s.order.add(c)
 	s.waiting = append(s.waiting, c)
 	s.counts.Accepted++
 	s.mu.Unlock()

@@ -83,6 +83,7 @@ type Connection struct {
 	redial   chan struct{} // capacity 1: do not wait any longer
 	done     chan struct{}
 	finished sync.Once
+	place    int           // in the server's roll; its mutex guards it
 	attach   chan struct{} // capacity 1: who holds it brings a link in
 }
 

@@ -24,7 +24,7 @@ type Server struct {
 	registry   *session.Registry
 	conns      map[protocol.ID]*Connection
 	opening    map[protocol.ID]bool // in the registry, and not yet in conns
-	order      []*Connection        // oldest first
+	order      roll                 // oldest first
 	waiting    []*Connection        // for Serve or Accept
 	left       []*Connection        // ended, with messages that nobody has read; for Messages
 	listeners  []net.Listener
@@ -36,6 +36,7 @@ type Server struct {
 	ended      bool
 	counts     ServerStats
 	sweep      *time.Timer
+	armed      bool // sweep will come
 
 	incoming chan struct{} // capacity 1: somebody waits
 	arrived  chan struct{} // capacity 1: a connection may have a message
@@ -258,14 +259,14 @@ func (s *Server) isStopped() bool {
 func (s *Server) Connections() []*Connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]*Connection(nil), s.order...)
+	return s.order.list()
 }
 
 // Len is how many sessions there are.
 func (s *Server) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.order)
+	return s.order.len()
 }
 
 // All ranges over the sessions that are there when it begins.
@@ -294,7 +295,7 @@ func (s *Server) Readable() []*Connection {
 func (s *Server) sources() []*Connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append(append([]*Connection(nil), s.order...), s.left...)
+	return append(s.order.list(), s.left...)
 }
 
 // leave keeps a connection that ended with messages unread, for Messages; no more

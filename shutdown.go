@@ -110,7 +110,7 @@ func (s *Server) forget(c *Connection) {
 		s.registry.Remove(c.ident.session)
 		s.granted -= int64(c.rq.maxBytes) //nolint:gosec // bounded by the options
 	}
-	s.order = without(s.order, c)
+	s.order.remove(c)
 	if n, _ := c.rq.size(); n == 0 { // otherwise there is something to be read, and it was confirmed
 		s.waiting = without(s.waiting, c)
 	} else if !s.serving {
@@ -125,7 +125,7 @@ func (s *Server) forget(c *Connection) {
 // that might resume.
 func (s *Server) closeIfEmpty() {
 	s.mu.Lock()
-	empty := s.stopped && len(s.order) == 0
+	empty := s.stopped && s.order.len() == 0
 	s.mu.Unlock()
 	if empty {
 		s.closing.Do(s.closeDown)
@@ -162,10 +162,14 @@ func (s *Server) drop(c *Connection) {
 
 // schedule arms the sweep for what runs out next. s.mu is held.
 func (s *Server) schedule(now time.Time) {
+	if s.armed || s.ended {
+		return // what is kept from now on runs out later than what was kept before
+	}
 	t, ok := s.registry.Deadline()
-	if !ok || s.ended {
+	if !ok {
 		return
 	}
+	s.armed = true
 	wait := max(t.Sub(now), time.Millisecond)
 	if s.sweep == nil {
 		s.sweep = time.AfterFunc(wait, s.expire)
@@ -178,6 +182,7 @@ func (s *Server) schedule(now time.Time) {
 func (s *Server) expire() {
 	now := time.Now()
 	s.mu.Lock()
+	s.armed = false
 	lost := s.pick(s.registry.Expire(now))
 	s.schedule(now)
 	s.mu.Unlock()

@@ -1,6 +1,10 @@
 package sim
 
-import "github.com/serpy-go/serpy/internal/session"
+import (
+	"strings"
+
+	"github.com/serpy-go/serpy/internal/session"
+)
 
 // settle makes links and applications fair: then everything that was accepted has
 // to be resolved in the end, without the help of a heartbeat.
@@ -33,16 +37,16 @@ func (w *world) settle() {
 
 func (w *world) stalled(how string) {
 	p, q := w.d.p, w.l.find(w.d.p.id)
-	text := ""
+	var text strings.Builder
 	for _, p := range []*peer{p, peerOf(q)} {
 		if p == nil {
 			continue
 		}
 		units, bytes := p.s.Credit()
-		text += "; "
-		text += sprint(p, units, bytes)
+		text.WriteString("; ")
+		text.WriteString(sprint(p, units, bytes))
 	}
-	w.fail("stall: %s%s", how, text)
+	w.fail("stall: %s%s", how, text.String())
 }
 
 func peerOf(q *served) *peer {
