@@ -34,7 +34,7 @@ var (
 	simulated = suite{name: "long sim", pkg: "./internal/session/sim", run: "^TestRandom$", hang: "40s"}
 	units     = suite{name: "session", pkg: "./internal/session", hang: "40s"}
 	wire      = suite{name: "protocol", pkg: "./protocol", hang: "40s"}
-	root      = suite{name: "serpy", pkg: ".", skip: "^(" + slow + ")$", hang: "120s"}
+	root      = suite{name: "serpy", pkg: ".", skip: "^(" + slow + ")$", hang: "60s"}
 	history   = suite{name: "serpytest", pkg: "./serpytest", run: "^(TestConformance|TestServeHistory)$", hang: "120s"}
 	cuts      = suite{name: "cuts", pkg: ".", run: "^TestCutAtEveryByte$", hang: "120s"}
 )
