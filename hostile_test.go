@@ -143,8 +143,8 @@ var hostilities = []struct {
 		m := protocol.Meta{Size: 2}
 		p.say(data(append(unit(protocol.UnitMore|protocol.UnitMeta, m.Append(nil), []byte("x")), unit(protocol.UnitContinued, nil, []byte("xxx"))...), 2))
 	}, true},
-	{"fragments of a message of 4 GiB", func(p *stranger) {
-		m := protocol.Meta{Size: 1 << 32}
+	{"fragments of a message of 2 GiB", func(p *stranger) {
+		m := protocol.Meta{Size: 1<<31 - 1}
 		p.say(data(unit(protocol.UnitMore|protocol.UnitMeta, m.Append(nil), []byte("x")), 1))
 	}, true},
 	{"a gap that does not fit", func(p *stranger) {

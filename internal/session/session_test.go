@@ -61,7 +61,7 @@ func TestWindowFitsTheBitsOfAHead(t *testing.T) {
 	require.True(t, p.ack().Room)
 	units, bytes := p.a.Credit()
 	require.EqualValues(t, MaxUnits, units)
-	require.EqualValues(t, 2*MaxBytes-MaxUnits, bytes)
+	require.Equal(t, uint64(2*MaxBytes-MaxUnits), bytes)
 }
 
 func TestReceiptsResolveByTheNumberThatThePeerNames(t *testing.T) {
