@@ -1,0 +1,79 @@
+package serpy
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/serpy-go/serpy/protocol"
+)
+
+// Tests of what a planted fault once survived: see docs/planted.md.
+
+func TestTheQueueCountsWhatItHolds(t *testing.T) {
+	q := newSendQueue(false)
+	want := 0
+	for n := range 1000 {
+		payload := make([]byte, n)
+		w := wireMessage{payload: payload, fields: (&protocol.Meta{Tag: uint32(n)}).Append(nil)}
+		w.appendTo(&q)
+		q.messages++
+		want += w.size()
+		assert.Equal(t, want, q.bytes)
+	}
+	for q.pick(1, 1000, 1<<30) != nil {
+	}
+	for unit := range uint64(1000) {
+		assert.Equal(t, unit+1, q.resolve(unit+1, 0))
+		assert.Equal(t, 999-int(unit), q.messages)
+	}
+	assert.Zero(t, q.bytes)
+	assert.Zero(t, q.groups.len())
+}
+
+func TestACutGroupCountsWhatItHolds(t *testing.T) {
+	q := newSendQueue(false)
+	for range 10 {
+		(&wireMessage{payload: []byte("x")}).appendTo(&q)
+		q.messages++
+	}
+	written := uint64(1)
+	for _, units := range []uint64{3, 1, 100} {
+		g := q.pick(written, units, 1<<20)
+		assert.Equal(t, written, g.first)
+		assert.Equal(t, written, g.firstID)
+		assert.Equal(t, g.count, g.messages)
+		written += uint64(g.count)
+	}
+	for unit := range uint64(10) {
+		assert.Equal(t, unit+1, q.resolve(unit+1, 0))
+		assert.Equal(t, 9-int(unit), q.messages)
+	}
+}
+
+// A half confirmed message is sent again from its beginning.
+func TestResendKeepsTheFragmentsOfAMessage(t *testing.T) {
+	for _, resend := range []bool{true, false} {
+		q := newSendQueue(resend)
+		w := wireMessage{payload: make([]byte, 3*protocol.FragmentSize), owned: true}
+		w.meta.Size = len(w.payload)
+		w.fields = w.meta.Append(nil)
+		w.appendTo(&q)
+		q.messages++
+		for q.pick(1, 10, 1<<30) != nil {
+		}
+		assert.Zero(t, q.resolve(2, 0))
+		if !resend {
+			assert.Equal(t, 1, q.groups.len(), "two are not needed any more")
+			continue
+		}
+		_, redelivered := q.restart(4, 2, true)
+		assert.Equal(t, 3, redelivered)
+		assert.Equal(t, 3, q.groups.len())
+		assert.EqualValues(t, 4, q.next)
+		assert.Zero(t, q.unsent)
+		assert.Zero(t, q.resolve(2, 0))
+		assert.EqualValues(t, 1, q.resolve(3, 0))
+		assert.Zero(t, q.groups.len())
+	}
+}
