@@ -21,8 +21,7 @@ func TestTheQueueCountsWhatItHolds(t *testing.T) {
 		want += w.size()
 		assert.Equal(t, want, q.bytes)
 	}
-	for q.pick(1, 1000, 1<<30) != nil {
-	}
+	pickAll(&q, 1000)
 	for unit := range uint64(1000) {
 		assert.Equal(t, unit+1, q.resolve(unit+1, 0))
 		assert.Equal(t, 999-int(unit), q.messages)
@@ -60,8 +59,7 @@ func TestResendKeepsTheFragmentsOfAMessage(t *testing.T) {
 		w.fields = w.meta.Append(nil)
 		w.appendTo(&q)
 		q.messages++
-		for q.pick(1, 10, 1<<30) != nil {
-		}
+		pickAll(&q, 10)
 		assert.Zero(t, q.resolve(2, 0))
 		if !resend {
 			assert.Equal(t, 1, q.groups.len(), "two are not needed any more")
@@ -75,5 +73,12 @@ func TestResendKeepsTheFragmentsOfAMessage(t *testing.T) {
 		assert.Zero(t, q.resolve(2, 0))
 		assert.EqualValues(t, 1, q.resolve(3, 0))
 		assert.Zero(t, q.groups.len())
+	}
+}
+
+// pickAll hands all groups to a link that takes so many units of each.
+func pickAll(q *sendQueue, units uint64) {
+	for more := true; more; {
+		more = q.pick(1, units, 1<<30) != nil
 	}
 }

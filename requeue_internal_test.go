@@ -97,8 +97,7 @@ func TestMemoryServesAgainOnlyWhenAllInItIsConfirmed(t *testing.T) {
 			q.messages++
 			added++
 		}
-		for q.pick(1, 1000, 1<<30) != nil {
-		}
+		pickAll(&q, 1000)
 		unit += 17
 		q.resolve(unit, 0)
 		for i := range q.groups.len() {
