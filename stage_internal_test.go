@@ -67,3 +67,40 @@ func requireStaged(t *testing.T, s *stage, dropped map[uint64]bool, total int) {
 	require.Equal(t, messages, s.messages)
 	require.Equal(t, bytes, s.bytes)
 }
+
+func TestThePolicyChoosesWhatIsDropped(t *testing.T) {
+	var s stage
+	for i, mode := range []Mode{Acked, Plain, Plain, Plain, Acked} {
+		w := wireMessage{}
+		w.meta.Mode, w.meta.Tag = mode, uint32(i%3)
+		s.push(uint64(i+1), w)
+	}
+	for tag, want := range []int{3, 1, 2, 1} {
+		require.Equal(t, want, s.victim(KeepLatest, uint32(tag)), "of its tag, or the oldest")
+		require.Equal(t, 1, s.victim(DropOldest, uint32(tag)))
+	}
+	s.drop(1)
+	s.drop(2)
+	require.Equal(t, 2, s.victim(DropOldest, 0))
+}
+
+// What the link cannot take yet may still be dropped for something newer.
+func TestOnlyWhatTheLinkTakesLeavesTheStage(t *testing.T) {
+	var c Connection
+	c.q = newSendQueue(false)
+	c.bounds = Queue{Messages: 10, Bytes: 1 << 20, Policy: KeepLatest}
+	for i := range 5 {
+		w := wireMessage{payload: []byte{byte(i)}}
+		w.meta.Tag = uint32(i)
+		_, dropped, ok := c.offer(&w)
+		require.True(t, ok)
+		require.Zero(t, dropped)
+	}
+	for left := range 5 {
+		c.unstage()
+		require.Equal(t, 4-left, c.stage.messages)
+		c.unstage()
+		require.Equal(t, 4-left, c.stage.messages, "nothing was written since")
+		require.NotNil(t, c.q.pick(1, 1, 100))
+	}
+}

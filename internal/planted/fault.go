@@ -23,6 +23,7 @@ type suite struct {
 	name string
 	pkg  string
 	run  string // "": all
+	in   string // the tests in these files of the package, rather than run
 	skip string
 	env  string // one variable; "": none
 	hang string // how long it may take: beyond, the fault made it hang, and is found as well
@@ -34,16 +35,11 @@ var (
 	simulated = suite{name: "long sim", pkg: "./internal/session/sim", run: "^TestRandom$", hang: "40s"}
 	units     = suite{name: "session", pkg: "./internal/session", hang: "40s"}
 	wire      = suite{name: "protocol", pkg: "./protocol", hang: "40s"}
-	inside    = suite{name: "inside", pkg: ".", run: "^(" + insides + ")$", hang: "40s"}
+	inside    = suite{name: "inside", pkg: ".", in: "*_internal_test.go", hang: "40s"}
 	root      = suite{name: "serpy", pkg: ".", skip: "^(" + slow + ")$", hang: "60s"}
 	history   = suite{name: "serpytest", pkg: "./serpytest", run: "^(TestConformance|TestServeHistory)$", hang: "120s"}
 	cuts      = suite{name: "cuts", pkg: ".", run: "^TestCutAtEveryByte$", hang: "120s"}
 )
-
-// insides are the tests of queues alone.
-const insides = "TestTheQueueCountsWhatItHolds|TestACutGroupCountsWhatItHolds|TestResendKeepsTheFragmentsOfAMessage|TestDroppedMessagesAreInOneGap|" +
-	"TestAHalfWrittenMessageGoesWithItsSession|TestWhatThePeerTookWasDelivered|TestWhatIsSentAgainKeepsItsID|TestOnlyWhatWasNeverWrittenIsDroppedForItsSize|" +
-	"TestMemoryServesAgainOnlyWhenAllInItIsConfirmed|TestSparseChunksAreCompacted|TestReleaseTwicePanics|TestBatchReceiptTellsOfAnEarlierLoss"
 
 // slow tests take seconds, or want real files and certificates, and look at
 // nothing that is planted here.

@@ -126,8 +126,12 @@ var failed = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
 // test runs a suite, and says what failed; "": nothing did.
 func (t *tree) test(ctx context.Context, s suite) (by string, err error) {
 	args := []string{"test", "-trimpath", "-vet=off", "-count=1", "-failfast", "-timeout", s.hang}
-	if s.run != "" {
-		args = append(args, "-run", s.run)
+	run, err := t.pattern(s)
+	if err != nil {
+		return "", err
+	}
+	if run != "" {
+		args = append(args, "-run", run)
 	}
 	if s.skip != "" {
 		args = append(args, "-skip", s.skip)
@@ -151,6 +155,30 @@ func (t *tree) test(ctx context.Context, s suite) (by string, err error) {
 		return s.name + " " + m[1], nil
 	}
 	return s.name + " ends early", nil
+}
+
+var testName = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+
+// pattern matches the tests of a suite by name; "": all of them.
+func (t *tree) pattern(s suite) (string, error) {
+	if s.in == "" {
+		return s.run, nil
+	}
+	files, err := filepath.Glob(filepath.Join(t.dir, s.pkg, s.in))
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, file := range files {
+		text, err := os.ReadFile(file) //nolint:gosec // a file of our copy
+		if err != nil {
+			return "", err
+		}
+		for _, m := range testName.FindAllStringSubmatch(string(text), -1) {
+			names = append(names, m[1])
+		}
+	}
+	return "^(" + strings.Join(names, "|") + ")$", nil
 }
 
 // run runs the go command in the copy, which is no part of a workspace.
