@@ -20,13 +20,14 @@ type fault struct {
 
 // A suite is tests of one package that are run at once.
 type suite struct {
-	name string
-	pkg  string
-	run  string // "": all
-	in   string // the tests in these files of the package, rather than run
-	skip string
-	env  string // one variable; "": none
-	hang string // how long it may take: beyond, the fault made it hang, and is found as well
+	name  string
+	pkg   string
+	run   string // "": all
+	in    string // the tests in these files of the package, rather than run
+	skip  string
+	env   string // one variable; "": none
+	count string // of runs; "": one
+	hang  string // how long it may take: beyond, the fault made it hang, and is found as well
 }
 
 // The suites, from fast to slow. A fault is found by the first that fails.

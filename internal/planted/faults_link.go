@@ -99,7 +99,7 @@ var linkFaults = []fault{
 	{
 		name: "reconnect/broken-goes-on", file: "reconnect.go", tests: ofRoot,
 		old:    `if broken || !c.caps.Resume || errors.Is(err, errGoingAway) {`,
-		bad:    `if !c.caps.Resume || errors.Is(err, errGoingAway) {`,
+		bad:    `if broken && !c.caps.Resume || errors.Is(err, errGoingAway) {`,
 		breaks: "a session whose peer breaks rules goes on for ever",
 	},
 	{
