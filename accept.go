@@ -63,6 +63,11 @@ func (s *Server) begin(conn net.Conn) {
 	h := &handshake{conn: conn, addr: host(conn.RemoteAddr())}
 	var victim *handshake
 	s.mu.Lock()
+	if s.down { // nobody would close it before its timeout
+		s.mu.Unlock()
+		_ = conn.Close()
+		return
+	}
 	if len(s.handshakes) >= s.opt.MaxHandshakes {
 		victim = s.crowded()
 	}

@@ -34,6 +34,7 @@ type Server struct {
 	accepting  bool
 	stopped    bool // StopAccepting
 	ended      bool
+	down       bool // closeDown has closed what it found
 	counts     ServerStats
 	sweep      *time.Timer
 	armed      bool // sweep will come
@@ -322,6 +323,7 @@ func (s *Server) drained(c *Connection) {
 // waits without polling.
 func (s *Server) Messages(ctx context.Context) iter.Seq2[*Connection, Message] {
 	return func(yield func(*Connection, Message) bool) {
+		defer poke(s.arrived) // what woke us may be another's, who ranges too
 		for ctx.Err() == nil {
 			idle := true
 			for _, c := range s.sources() {
@@ -332,7 +334,6 @@ func (s *Server) Messages(ctx context.Context) iter.Seq2[*Connection, Message] {
 				}
 				idle = false
 				if !yield(c, m) {
-					poke(s.arrived)
 					return
 				}
 			}

@@ -2,6 +2,7 @@ package serpy
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/serpy-go/serpy/protocol"
@@ -76,8 +77,9 @@ func (s *Server) closeAll(ctx context.Context) {
 // closeDown closes listeners and handshakes.
 func (s *Server) closeDown() {
 	s.mu.Lock()
+	s.down = true
 	listeners := s.listeners
-	handshakes := s.handshakes
+	handshakes := slices.Clone(s.handshakes)
 	if s.sweep != nil {
 		s.sweep.Stop()
 	}
