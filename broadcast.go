@@ -93,10 +93,10 @@ func (c *Connection) cast(w *wireMessage, mark bool) (had, full bool) {
 		return true, false // it is going: nothing is missed that it could have had
 	}
 	if w.plainSize() <= c.most() {
-		before := c.stats.dropped[DroppedBySender]
+		before := c.stats.dropped
 		if _, ok := c.tryAdmit(w, nil); ok {
 			c.kick()
-			return c.stats.dropped[DroppedBySender] == before, false
+			return c.stats.dropped == before, false
 		}
 		if !mark {
 			return false, true
@@ -104,7 +104,7 @@ func (c *Connection) cast(w *wireMessage, mark bool) (had, full bool) {
 	}
 	c.q.accepted++
 	c.stage.pushDropped(c.q.accepted)
-	c.stats.dropped[DroppedBySender]++
+	c.stats.dropped++
 	c.kick()
 	return false, false
 }

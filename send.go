@@ -264,7 +264,7 @@ func (c *Connection) tryAdmit(w *wireMessage, turn chan struct{}) (id uint64, ok
 	}
 	if b.Policy.drops() {
 		id, dropped, ok := c.offer(w)
-		c.stats.dropped[DroppedBySender] += uint64(dropped) //nolint:gosec // not negative
+		c.stats.dropped += uint64(dropped) //nolint:gosec // not negative
 		return id, ok
 	}
 	size := w.size()

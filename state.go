@@ -98,7 +98,7 @@ func (c *Connection) dropUnsendable(most int) {
 	for _, r := range c.q.dropLarger(c.sess.Next(), most) {
 		c.nacks.lose(r[0], r[1], ErrTooLarge)
 		c.flawed.Store(true)
-		c.stats.dropped[DroppedBySender] += r[1] - r[0] + 1
+		c.stats.dropped += r[1] - r[0] + 1
 	}
 }
 

@@ -12,7 +12,8 @@ type Stats struct {
 	Delivered    uint64                        // messages taken by the application
 	Unacked      uint64                        // units that the application has to acknowledge
 	Redelivered  uint64                        // units sent again in another session
-	Dropped      [gapReasons]uint64            // messages, by GapReason: by our queue, or found missing
+	Dropped      uint64                        // of those sent, dropped by our policy, or because the peer takes none so large
+	Missing      [gapReasons]uint64            // messages that gaps in the peer's stream named, by GapReason
 	Links        int                           // links that were up
 }
 
@@ -22,7 +23,7 @@ type counters struct {
 	confirmed   uint64
 	lost        uint64
 	redelivered uint64
-	dropped     [gapReasons]uint64
+	dropped     uint64
 	progress    bool // something was confirmed or received on this link
 	slowReader  bool
 	slowSince   time.Time
@@ -33,19 +34,16 @@ func (c *Connection) Stats() Stats {
 	var s Stats
 	c.rq.mu.Lock()
 	s.ReceiveQueue.Messages, s.ReceiveQueue.Bytes = c.rq.waiting, c.rq.waitingBytes
-	s.Delivered, s.Dropped = c.rq.delivered, c.rq.gaps
+	s.Delivered, s.Missing = c.rq.delivered, c.rq.gaps
 	s.Received = s.Delivered + uint64(c.rq.waiting) //nolint:gosec // not negative
 	c.rq.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.SendQueue.Messages, s.SendQueue.Bytes = c.q.messages, c.q.bytes+c.stage.bytes
-	s.Sent, s.Confirmed = c.q.accepted, c.stats.confirmed
+	s.Sent, s.Confirmed, s.Dropped = c.q.accepted, c.stats.confirmed, c.stats.dropped
 	s.Redelivered, s.Links = c.stats.redelivered, c.stats.links
 	if c.opt.AckWhen == OnProcessed {
 		s.Unacked = c.sess.Unprocessed()
-	}
-	for i, n := range c.stats.dropped {
-		s.Dropped[i] += n
 	}
 	return s
 }

@@ -210,7 +210,7 @@ func (p *program) send(ctx context.Context, c *serpy.Connection, conv convo) {
 	err := c.CloseSend(ctx)
 	waiting.Wait()
 	if p.plan.DropOldest { // of a side that receives nothing: Stats does not tell its own drops from the peer's
-		p.j.note(fact{what: dropped, key: keyOf(conv, 0), a: c.Stats().Dropped[serpy.DroppedBySender]})
+		p.j.note(fact{what: dropped, key: keyOf(conv, 0), a: c.Stats().Dropped})
 	}
 	if err == nil {
 		p.j.note(fact{what: flushed, key: keyOf(conv, 0), a: 1})

@@ -230,7 +230,7 @@ func (in *instrument) stream(ctx context.Context, c *serpy.Connection) (report, 
 	}
 	if !rep.ended { // The workstation has not said; this is what the library knows.
 		stats := c.Stats()
-		rep.Dropped = stats.Dropped[serpy.DroppedBySender]
+		rep.Dropped = stats.Dropped
 		rep.Received = min(stats.Confirmed, rep.Sent-min(rep.Dropped, rep.Sent))
 		rep.Lost = int64(rep.Sent) - int64(rep.Received) - int64(rep.Dropped) //nolint:gosec // Counts of messages.
 		rep.Links, rep.Seconds = stats.Links, time.Since(began).Seconds()
