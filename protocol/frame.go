@@ -13,13 +13,14 @@ const (
 	KindNack   Kind = 6 // names units that the application refused
 	KindClose  Kind = 7 // ends the session
 	KindSeen   Kind = 8 // answers a Nack: the sender of the units knows
+	KindBlob   Kind = 9 // a part of a blob, or what is said about one
 )
 
 // Known reports whether the kind is one of this version's.
-func (k Kind) Known() bool { return k >= KindData && k <= KindSeen }
+func (k Kind) Known() bool { return k >= KindData && k <= KindBlob }
 
 func (k Kind) String() string {
-	names := [...]string{"none", "data", "hello", "refuse", "ping", "pong", "nack", "close", "seen"}
+	names := [...]string{"none", "data", "hello", "refuse", "ping", "pong", "nack", "close", "seen", "blob"}
 	if int(k) < len(names) {
 		return names[k]
 	}

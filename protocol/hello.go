@@ -23,6 +23,9 @@ type Feature uint64
 // already checks its bytes.
 const FeatureNoSum Feature = 1
 
+// FeatureBlob offers blobs: the sender of the Hello takes frames of KindBlob.
+const FeatureBlob Feature = 2
+
 // AckWhen says which of a peer's numbers resolve receipts.
 type AckWhen uint8
 

@@ -60,7 +60,7 @@ var hostile = []struct {
 	{"frame", "3.1", "a head with a wrong sum", flip(sealed(&ping, nil), 28)},
 	{"frame", "3.1", "a body with a wrong sum", flip(sealed(&group, nil), 24+8)},
 	{"frame", "3.1", "kind 0", sealed(&ping, func(h []byte) { h[0] = 0 })},
-	{"frame", "3.1", "kind 9", sealed(&ping, func(h []byte) { h[0] = 0x90 })},
+	{"frame", "3.1", "kind 10", sealed(&ping, func(h []byte) { h[0] = 0xa0 })},
 	{"frame", "3.1", "flag 8", sealed(&ping, func(h []byte) { h[0] |= 8 })},
 	{"frame", "3.1", "a data frame that is too large", sealed(&group, length(protocol.MaxBody+1))},
 	{"frame", "3.1", "control that is too large", sealed(&ping, length(protocol.MaxControl+1))},

@@ -55,7 +55,7 @@ func (Native) Name() string { return "native" }
 
 // Caps says that the native wire can do all that a session asks for.
 func (Native) Caps() Caps {
-	return Caps{Acks: Numbered, Resume: true, Flow: true, Correlates: true, CleanBinary: true, Metadata: true}
+	return Caps{Acks: Numbered, Resume: true, Flow: true, Correlates: true, CleanBinary: true, Metadata: true, Blobs: true}
 }
 
 // Match compares with the preface.
@@ -169,7 +169,7 @@ func (d *nativeDecoder) frame(b []byte) (f Frame, n int, err error) {
 func checkHead(f *Frame, size int) error {
 	most := MaxControl
 	switch f.Kind {
-	case KindData:
+	case KindData, KindBlob:
 		most = MaxBody
 	case KindHello, KindRefuse:
 		most = MaxHello

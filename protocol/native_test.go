@@ -215,7 +215,7 @@ func TestForeign(t *testing.T) {
 func TestEncoderRefuses(t *testing.T) {
 	for name, f := range map[string]protocol.Frame{
 		"no kind":             {},
-		"an unknown kind":     {Kind: 9},
+		"an unknown kind":     {Kind: protocol.KindBlob + 1},
 		"an unknown flag":     {Kind: protocol.KindData, Flags: 8},
 		"a body too large":    {Kind: protocol.KindData, Count: 1, Body: make([]byte, protocol.MaxBody+1)},
 		"a Hello too large":   {Kind: protocol.KindHello, Body: make([]byte, protocol.MaxHello+1)},
@@ -247,6 +247,8 @@ func TestLargest(t *testing.T) {
 		switch kind {
 		case protocol.KindData:
 			f.Count, f.Body = protocol.MaxCount, make([]byte, protocol.MaxBody)
+		case protocol.KindBlob:
+			f.Body = make([]byte, protocol.MaxBody)
 		case protocol.KindHello, protocol.KindRefuse:
 			f.Body = make([]byte, protocol.MaxHello)
 		default:
@@ -264,7 +266,7 @@ func TestLargest(t *testing.T) {
 		assert.Equal(t, len(got.Body), cap(got.Body))
 		assert.NotEqual(t, "unknown", kind.String())
 	}
-	assert.Equal(t, "unknown", protocol.Kind(9).String())
+	assert.Equal(t, "unknown", (protocol.KindBlob + 1).String())
 }
 
 func TestCaps(t *testing.T) {
@@ -272,6 +274,6 @@ func TestCaps(t *testing.T) {
 	assert.Equal(t, "native", c.Name())
 	require.NoError(t, c.Check(&protocol.Meta{}, nil))
 	assert.Equal(t, protocol.Caps{
-		Acks: protocol.Numbered, Resume: true, Flow: true, Correlates: true, CleanBinary: true, Metadata: true,
+		Acks: protocol.Numbered, Resume: true, Flow: true, Correlates: true, CleanBinary: true, Metadata: true, Blobs: true,
 	}, c.Caps())
 }

@@ -12,7 +12,7 @@ import (
 
 func TestOnlyAHelloOrARefuseBeginsALink(t *testing.T) {
 	body := protocol.AppendHello(nil, &protocol.Hello{MinVersion: 1, MaxVersion: 1})
-	for kind := protocol.KindData; kind <= protocol.KindSeen; kind++ {
+	for kind := protocol.KindData; kind.Known(); kind++ {
 		f := protocol.Frame{Kind: kind, Count: 1, Body: body}
 		if kind != protocol.KindData {
 			f.Count = 0

@@ -32,6 +32,7 @@ type Caps struct {
 	Correlates  bool    // a reply names its request
 	CleanBinary bool    // any byte may stand in a payload without base85
 	Metadata    bool    // Type, Tag, Time and Header are carried
+	Blobs       bool    // frames of KindBlob exist; whether the peer takes them, its Hello says
 	OneMessage  bool    // a link carries one message and ends
 	MaxPayload  int     // bytes in one message; 0: no limit of the wire's own
 }

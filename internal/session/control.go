@@ -134,6 +134,7 @@ type Verdict struct {
 	Confirmed bool            // Resolved or Confirmed moved
 	Room      bool            // the Limit moved: what waited may go
 	Units     bool            // units were received: f.Body is the caller's to queue
+	Blob      bool            // the frame is a blob's
 	Control   bool            // NextControl has something
 	Nacks     []protocol.Nack // refused, and not yet told: record them before Confirmed
 	Pong      *protocol.Pong  // for the round trip and the clocks
@@ -143,8 +144,8 @@ type Verdict struct {
 // HandleFrame takes a frame that the link brought. An error is a rule of the wire
 // that the peer broke: the link has to end.
 func (s *Session) HandleFrame(now time.Time, f *protocol.Frame) (v Verdict, err error) {
-	if f.Lane != Lane {
-		return v, protocol.Errorf("3.1", "lane %d, and version 1 has lane 0 alone", f.Lane)
+	if lane := laneOf(f.Kind); f.Lane != lane {
+		return v, protocol.Errorf("3.6", "a %v frame of lane %d", f.Kind, f.Lane)
 	}
 	was := s.out
 	if err := s.handleNumbers(f); err != nil {
@@ -155,7 +156,9 @@ func (s *Session) HandleFrame(now time.Time, f *protocol.Frame) (v Verdict, err 
 		v.Confirmed = s.out.received != was.received || s.out.processed != was.processed
 		return v, nil
 	}
-	if f.Kind == protocol.KindData {
+	if f.Kind == protocol.KindBlob {
+		v.Blob = true
+	} else if f.Kind == protocol.KindData {
 		if err := s.handleUnits(now, f); err != nil {
 			return v, err
 		}
@@ -204,7 +207,7 @@ func (s *Session) handleControl(now time.Time, f *protocol.Frame, v *Verdict, wa
 			}
 		}
 		v.Close = &p
-	case protocol.KindData, protocol.KindHello, protocol.KindRefuse:
+	case protocol.KindData, protocol.KindBlob, protocol.KindHello, protocol.KindRefuse:
 		return protocol.Errorf("5", "a %v frame on an open link", f.Kind)
 	}
 	return nil

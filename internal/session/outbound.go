@@ -57,7 +57,7 @@ func (s *Session) Head(now time.Time, kind protocol.Kind, first uint64, count in
 	in := &s.in
 	units, bytes := s.limits()
 	f := protocol.Frame{
-		Kind: kind, Lane: Lane, First: first, Count: count,
+		Kind: kind, Lane: laneOf(kind), First: first, Count: count,
 		Received: in.received, Processed: s.sayProcessed(), LimitUnits: units, LimitBytes: bytes,
 	}
 	in.saidReceived, in.saidProcessed, in.saidUnits, in.saidBytes = f.Received, f.Processed, units, bytes

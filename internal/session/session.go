@@ -50,8 +50,18 @@ const (
 // maxFaults protocol errors in a row, without progress between, end a session.
 const maxFaults = 3
 
-// Lane is the lane of messages, the only one of version 1.
-const Lane = 0
+// Lane is the lane of messages and control, BlobLane that of blobs.
+const (
+	Lane     = 0
+	BlobLane = 1
+)
+
+func laneOf(kind protocol.Kind) uint8 {
+	if kind == protocol.KindBlob {
+		return BlobLane
+	}
+	return Lane
+}
 
 // A Session is one side of a conversation, over as many links as it takes.
 type Session struct {
@@ -159,6 +169,10 @@ func (s *Session) LinkDown(broken bool) (end bool) {
 	}
 	return s.faults >= maxFaults
 }
+
+// Progress says that something was confirmed or delivered that the session does not
+// number: the data of a blob.
+func (s *Session) Progress() { s.progress(true) }
 
 // progress says that something was confirmed or delivered.
 func (s *Session) progress(made bool) {
