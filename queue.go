@@ -149,7 +149,8 @@ func (q *sendQueue) room(n int) {
 		}
 		q.spare = nil
 	case n <= largeSlab:
-		q.tail = &slab{buf: slabStock.get()}
+		buf, _ := slabStock.get()
+		q.tail = &slab{buf: buf}
 	default:
 		q.tail = &slab{buf: make([]byte, 0, n)}
 	}

@@ -30,26 +30,30 @@ var (
 	chunkStock = stock{size: largeChunk, most: 32}
 )
 
-func (s *stock) get() []byte {
+// get gives memory, new if there is no other.
+func (s *stock) get() (b []byte, isNew bool) {
 	s.mu.Lock()
 	if n := len(s.free); n > 0 {
-		b := s.free[n-1]
+		b = s.free[n-1]
 		s.free[n-1] = nil
 		s.free = s.free[:n-1]
 		s.mu.Unlock()
-		return b
+		return b, false
 	}
 	s.mu.Unlock()
-	return make([]byte, 0, s.size)
+	return make([]byte, 0, s.size), true
 }
 
-func (s *stock) put(b []byte) {
+// put takes memory back, and says whether it was kept.
+func (s *stock) put(b []byte) bool {
 	if cap(b) != s.size {
-		return
+		return false
 	}
 	s.mu.Lock()
-	if len(s.free) < s.most {
-		s.free = append(s.free, b[:0])
+	defer s.mu.Unlock()
+	if len(s.free) >= s.most {
+		return false
 	}
-	s.mu.Unlock()
+	s.free = append(s.free, b[:0])
+	return true
 }
