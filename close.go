@@ -234,6 +234,7 @@ func (c *Connection) finish(err, local error) {
 		c.confirms = nil
 		c.wakeAllRooms()
 		c.failRequests(c.endError())
+		c.blobsEnd(c.endError())
 		c.q, c.stage = sendQueue{accepted: c.q.accepted, appended: c.q.appended, next: 1}, stage{}
 		l := c.link // of a server's: it came in while we took ourselves for parked
 		c.mu.Unlock()

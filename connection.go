@@ -47,6 +47,7 @@ type Connection struct {
 	rooms       []chan struct{}
 	confirms    []confirm
 	nacks       nackMemory
+	blobs       blobLane
 	requests    map[uint64]*request
 	nextReq     uint64
 	replies     replyMaker // outlives a link: a reply may come over several

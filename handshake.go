@@ -43,6 +43,12 @@ func (c *Connection) hello(l *link) protocol.Hello {
 	if l.checked() {
 		h.Features |= protocol.FeatureNoSum
 	}
+	if c.caps.Blobs {
+		h.Features |= protocol.FeatureBlob
+	}
+	if c.server != nil { // it answers with what both offer
+		h.Features &= l.hello.Features
+	}
 	return h
 }
 

@@ -49,6 +49,7 @@ type link struct {
 
 	// Guarded by c.mu.
 	picked    []picked
+	chunk     *blobChunk // of a blob, behind what was picked
 	writing   bool
 	saidClose bool
 	ackNow    bool
@@ -223,6 +224,12 @@ func (l *link) handle() (err error) {
 			l.in.useful += len(f.Body)
 			l.batch = append(l.batch, region{run: f.Body, first: c.sess.Received() - uint64(f.Count) + 1, count: f.Count, chunk: l.in.chunk, era: l.era}) //nolint:gosec // not negative
 			replies = replies || f.Flags&protocol.Replies != 0
+		}
+		if v.Blob {
+			if err = c.takeBlob(l, f); err != nil {
+				err = l.protocolError(err)
+				break
+			}
 		}
 		c.apply(&v)
 		if v.Close != nil {

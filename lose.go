@@ -30,6 +30,7 @@ func (c *Connection) loseSession(cause error) error {
 		c.q.keepEnd()
 	}
 	c.failRequests(e)
+	c.blobsLost(e)
 	c.stats.lost += uint64(lost.messages)      //nolint:gosec // not negative
 	c.stats.redelivered += uint64(redelivered) //nolint:gosec // not negative
 	event.Total = c.stats.lost

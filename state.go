@@ -24,6 +24,7 @@ func (c *Connection) attachLink(l *link) error {
 	if !c.era.begun { // afterwards the receive queue reads them
 		c.era.begun, c.era.baseID, c.era.redelivered = true, l.hello.BaseID, l.hello.Redelivered
 	}
+	c.blobsUp(l)
 	c.confirmed()
 	replayed := c.q.rewind(l.hello.Lane(session.Lane).Received, written)
 	l.era, l.most = c.era, c.opt.MaxMessage
@@ -53,6 +54,7 @@ func (c *Connection) detachLink(l *link, err error) (end bool) {
 	broken := isProtocolError(err)
 	end = c.sess.LinkDown(broken)
 	if c.link == l {
+		c.blobsDown()
 		c.link = nil
 		c.state = Down
 		c.linkUp = make(chan struct{})

@@ -43,7 +43,7 @@ func (c *Connection) kick() {
 
 // hasWork says whether the writer would find something. c.mu is held.
 func (c *Connection) hasWork(l *link) bool {
-	if l.ackNow || c.askAck || c.sess.ControlDue() || c.closeNow && c.sess.CloseDue() {
+	if l.ackNow || c.askAck || c.sess.ControlDue() || c.blobsDue() || c.closeNow && c.sess.CloseDue() {
 		return true
 	}
 	if c.q.unsent >= c.q.groups.len() && c.stage.list.len() == 0 {
@@ -64,7 +64,7 @@ func (l *link) write() {
 		if err == nil && !l.dead {
 			err = l.pick(time.Now())
 		}
-		if err != nil || l.dead || len(l.control) == 0 && len(l.picked) == 0 {
+		if err != nil || l.dead || len(l.control) == 0 && len(l.picked) == 0 && l.chunk == nil {
 			l.writing = false
 			if err != nil {
 				l.kill(err)
@@ -94,6 +94,7 @@ func (l *link) closeWrite() {
 // unpin keeps what the last write found out, and lets go of what it used. c.mu is
 // held.
 func (l *link) unpin() {
+	l.unpinChunk()
 	q := &l.c.q
 	if !q.pinned {
 		return
@@ -121,11 +122,15 @@ func (l *link) pick(now time.Time) (err error) {
 		f, _ := c.sess.NextControl(now)
 		err = l.say(f)
 	}
+	if err == nil {
+		err = l.sayBlobs(now)
+	}
 	if len(l.control) > 0 {
 		c.arm(now) // for the next sign of life, which waited for this one
 	}
 	if !c.closeNow {
 		l.pickGroups(now)
+		l.pickChunk(now)
 	}
 	if n := len(l.picked); n > 0 {
 		l.ackNow = false
@@ -205,6 +210,7 @@ func (l *link) flush() error {
 			return err
 		}
 	}
+	l.sealChunk()
 	err := l.writeAll()
 	clear(l.out) // an idle link keeps no slab alive
 	if err != nil {
