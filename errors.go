@@ -15,7 +15,7 @@ import (
 var (
 	// ErrTooLarge is a message larger than MaxMessage, of either side, than the
 	// bytes of the send queue, or with too large a Header.
-	ErrTooLarge = errors.New("message too large")
+	ErrTooLarge = protocol.ErrTooLarge
 	// ErrQueueFull is a send queue without room, where the call does not wait.
 	ErrQueueFull = errors.New("send queue full")
 	// ErrUnsupported is what this wire or this side cannot do.

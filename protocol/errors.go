@@ -8,6 +8,9 @@ import (
 // ErrShort is returned by a decoder that needs more bytes behind the ones given.
 var ErrShort = errors.New("more bytes needed")
 
+// ErrTooLarge is a message larger than what a side or a wire takes.
+var ErrTooLarge = errors.New("message too large")
+
 // ErrMangled says that the link changes bytes: it is not clean for binary data.
 var ErrMangled = errors.New("the link changes bytes (line ends or the eighth bit): it needs a binary-clean transport")
 

@@ -16,10 +16,17 @@ const (
 	KindBlob   Kind = 9 // a part of a blob, or what is said about one
 )
 
+// KindAnswer stands on no wire: a foreign Decoder found that the wire demands bytes in
+// return at once. They are the Body, which is written as it is, before anything else.
+const KindAnswer Kind = 16
+
 // Known reports whether the kind is one of this version's.
 func (k Kind) Known() bool { return k >= KindData && k <= KindBlob }
 
 func (k Kind) String() string {
+	if k == KindAnswer {
+		return "answer"
+	}
 	names := [...]string{"none", "data", "hello", "refuse", "ping", "pong", "nack", "close", "seen", "blob"}
 	if int(k) < len(names) {
 		return names[k]
@@ -41,7 +48,8 @@ const Replies Flags = 4
 // A Frame is what one Encode or Decode moves: a run of units, or control.
 //
 // The numbers are whole when a frame is written. A decoded frame holds what the
-// wire carries, the low bits named by SPEC.md 3.2; the session knows the rest.
+// wire carries, the low bits named by SPEC.md 3.2; the session knows the rest. Of a
+// foreign wire Received alone has a meaning: see Counted.
 type Frame struct {
 	Kind  Kind
 	Flags Flags

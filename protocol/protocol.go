@@ -17,7 +17,8 @@ const (
 	// NoAcks is a wire without acknowledgements.
 	NoAcks AckKind = iota
 	// Counted acknowledgements carry no number: the n-th of a link stands for
-	// the n-th acknowledged message of that link.
+	// the n-th acknowledged message of that link. The number in a frame is then
+	// how many there were, of the link.
 	Counted
 	// Numbered acknowledgements name the highest unit that they confirm.
 	Numbered
@@ -27,7 +28,7 @@ const (
 // wire, so that no promise depends on a name.
 type Caps struct {
 	Acks        AckKind // how receipts are resolved, if at all
-	Resume      bool    // a Hello exists: what is unconfirmed survives a lost link
+	Resume      bool    // a Hello exists: what is unconfirmed survives a lost link; without one a wire is foreign
 	Flow        bool    // a Limit is carried: the reader never has to stop reading
 	Correlates  bool    // a reply names its request
 	CleanBinary bool    // any byte may stand in a payload without base85
@@ -57,7 +58,9 @@ type Codec interface {
 	Caps() Caps
 	// Match judges the first bytes that a dialler sent.
 	Match(first []byte) Match
-	// Check says why a message cannot travel on this wire, or nil.
+	// Check says why a message cannot travel on this wire, or nil: ErrTooLarge,
+	// or what the wire cannot say. m.Mode says whether the payload is base85
+	// text; m.Header, m.Tag and m.Time never hinder.
 	Check(m *Meta, payload []byte) error
 	// NewEncoder and NewDecoder make one of each per link; their state dies
 	// with it. The decoder believes no payload larger than limit bytes.
@@ -68,7 +71,7 @@ type Codec interface {
 // An Encoder writes the frames of one link. One goroutine at a time.
 type Encoder interface {
 	// Append appends the bytes of f to dst. f.Body is a run in the form of
-	// SPEC.md 4, or the body of a control frame.
+	// SPEC.md 4, or the body of a control frame. Neither f nor its Body is kept.
 	Append(dst []byte, f *Frame) ([]byte, error)
 }
 
@@ -84,9 +87,9 @@ type Sealer interface {
 // A Decoder reads the frames of one link. One goroutine at a time.
 type Decoder interface {
 	// Decode takes one frame from the front of b and says how many bytes it
-	// used. ErrShort asks for the same bytes with more behind them; every
-	// other error is the end of the link. f.Body is a part of b where the
-	// wire allows it, and memory of the decoder's, valid until the next call,
-	// otherwise.
+	// used, whatever the error. ErrShort asks for those that it did not use,
+	// with more behind them; a DroppedError is told, and the link goes on;
+	// every other error is the end of the link. f.Body is a part of b on the
+	// native wire, and memory of its own on every other.
 	Decode(b []byte) (f Frame, n int, err error)
 }

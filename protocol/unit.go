@@ -55,8 +55,9 @@ type Unit struct {
 	Payload []byte // as on the wire: base85 text where Flags say so
 }
 
-// AppendUnit appends a unit to a run. The payload has at most FragmentSize bytes
-// and meta, which is what AppendMeta made or nil, at most MaxHeader and 128.
+// AppendUnit appends a unit to a run. The payload has at most FragmentSize bytes,
+// unless the run is one of a foreign wire, and meta, which is what Meta.Append made or
+// nil, at most MaxHeader and 128.
 func AppendUnit(dst []byte, flags UnitFlags, meta, payload []byte) []byte {
 	dst = AppendUnitHead(dst, flags, meta, len(payload))
 	return append(dst, payload...)
@@ -116,15 +117,16 @@ func NextUnit(run []byte) (u Unit, rest []byte, err error) {
 	u.Payload, rest = run[at:end:end], run[end:]
 	// Most units are small and plain; all others are looked at twice.
 	if u.Flags&^(UnitAcked|UnitBase85) != 0 || n > FragmentSize {
-		if err := u.split(); err != nil {
+		if err := u.split(FragmentSize); err != nil {
 			return Unit{}, nil, err
 		}
 	}
 	return u, rest, nil
 }
 
-// split parts the metadata from the payload, and holds the flags to SPEC.md 4.1.
-func (u *Unit) split() error {
+// split parts the metadata from the payload, which has at most so many bytes, and
+// holds the flags to SPEC.md 4.1.
+func (u *Unit) split(most int) error {
 	f := u.Flags
 	if f&UnitMeta != 0 {
 		n, at := binary.Uvarint(u.Payload)
@@ -140,7 +142,7 @@ func (u *Unit) split() error {
 	switch {
 	case f&unitReserved != 0:
 		return Errorf("4.1", "a unit has flags that this version does not know: %#x", byte(f))
-	case len(u.Payload) > FragmentSize:
+	case len(u.Payload) > most:
 		return Errorf("4.1", "a unit with a payload of %d bytes", len(u.Payload))
 	case f&UnitGap != 0 && f != UnitGap, f&UnitEnd != 0 && (f != UnitEnd || len(u.Payload) > 0):
 		return Errorf("4.1", "a gap record or an end that is something else besides: %#x", byte(f))
