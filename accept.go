@@ -1,6 +1,7 @@
 package serpy
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -75,12 +76,21 @@ func (s *Server) begin(conn net.Conn) {
 	s.tasks.Add(1)
 	s.mu.Unlock()
 	if victim != nil {
-		_ = victim.conn.Close()
+		victim.giveWay()
 	}
 	go func() {
 		defer s.tasks.Done()
 		s.greet(h)
 	}()
+}
+
+// giveWay ends the handshake: the read that it waits in fails, and where that can be,
+// the peer is still told why.
+func (h *handshake) giveWay() {
+	if half, ok := h.conn.(interface{ CloseRead() error }); ok && half.CloseRead() == nil {
+		return
+	}
+	_ = h.conn.Close()
 }
 
 func host(a net.Addr) string {
@@ -127,7 +137,7 @@ func (s *Server) greet(h *handshake) {
 	if err != nil {
 		s.counts.Refused++
 		if h.crowded {
-			err = &LinkError{Op: "handshake", Addr: addrString(h.conn), Err: errCrowded}
+			err = errCrowded
 		}
 	}
 	s.mu.Unlock()
@@ -140,21 +150,37 @@ func (s *Server) greet(h *handshake) {
 
 // refuse tells a peer and the log why it is turned away.
 func (s *Server) refuse(h *handshake, l *link, err error) {
-	var turned *turnedAway
+	var answer *protocol.Refuse
 	if l != nil {
-		if errors.As(err, &turned) {
+		if answer = l.answer(err); answer != nil {
 			_ = h.conn.SetWriteDeadline(time.Now().Add(time.Second))
-			_ = l.writeFrame(protocol.KindRefuse, protocol.AppendRefuse(nil, turned.refuse)) // it is going anyway
+			_ = l.writeFrame(protocol.KindRefuse, protocol.AppendRefuse(nil, answer)) // it is going anyway
 		}
 		l.in.close()
 	}
 	s.log.Info("serpy: refused", "addr", addrString(h.conn), "err", err)
 	s.events.add(serverEvent{nil, Refused{Addr: addrString(h.conn), Err: err}})
-	if half, ok := h.conn.(interface{ CloseWrite() error }); ok && turned != nil {
+	if half, ok := h.conn.(interface{ CloseWrite() error }); ok && answer != nil && !errors.Is(err, errCrowded) {
 		_ = half.CloseWrite()
 		drain(h.conn)
 	}
 	_ = h.conn.Close()
+}
+
+// answer is what is said to a peer whose handshake fails; nil: nothing, as it does
+// not speak this wire, or has had its answer.
+func (l *link) answer(err error) *protocol.Refuse {
+	if turned, ok := errors.AsType[*turnedAway](err); ok {
+		return turned.refuse
+	}
+	if l.c != nil || l.in.chunk == nil || !bytes.HasPrefix(l.in.waiting(), []byte(protocol.Preface)) {
+		return nil
+	}
+	refuse := &protocol.Refuse{Code: protocol.CodeProtocol, Reason: err.Error()}
+	if _, busy := errors.AsType[*RefusedError](err); busy {
+		refuse.Code = protocol.CodeBusy
+	}
+	return refuse
 }
 
 // drain reads what a refused peer still sends, briefly: a socket that is closed with
@@ -229,7 +255,7 @@ func (s *Server) shake(h *handshake) (c *Connection, l *link, err error) {
 var errNoHello = timeoutError("no Hello within the handshake timeout")
 
 // errCrowded ends the handshake that gives way to another one.
-var errCrowded = errors.New("too many handshakes are under way")
+var errCrowded = &RefusedError{Reason: "too many handshakes are under way"}
 
 // clientIdentity is who the transport says the peer is.
 func clientIdentity(p *Peer) string {

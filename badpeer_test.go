@@ -35,7 +35,7 @@ func (n *notebook) Enabled(context.Context, slog.Level) bool { return true }
 func (n *notebook) WithAttrs([]slog.Attr) slog.Handler       { return n }
 func (n *notebook) WithGroup(string) slog.Handler            { return n }
 func (n *notebook) Handle(_ context.Context, r slog.Record) error {
-	line := r.Message
+	line := r.Level.String() + " " + r.Message
 	r.Attrs(func(a slog.Attr) bool { line += " " + a.String(); return true })
 	n.mu.Lock()
 	n.lines = append(n.lines, line)
@@ -153,10 +153,10 @@ func TestBadPeers(t *testing.T) {
 		{"wrong version", refuse(func(h *protocol.Hello) { h.MinVersion, h.MaxVersion = 2, 9 }), "wrong version", false, protocol.CodeWrongVersion, true},
 		{"no secret", refuse(func(h *protocol.Hello) { h.Secret = protocol.ID{} }), "secret", false, protocol.CodeProtocol, true},
 		{"session that is gone", refuse(func(h *protocol.Hello) { h.Seen = drawID() }), "no such session", false, protocol.CodeUnknown, true},
-		{"largest length", append(preface[:8:8], head(2, 0, 1<<24-1, 0)...), "bytes", false, 0, false},
-		{"4 GiB", append(preface[:8:8], "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"...), "checksum", false, 0, false},
-		{"data first", append(preface[:8:8], head(1, 0, 0, 0)...), "first frame", false, 0, false},
-		{"half a Hello", good[:len(good)/2], "within the handshake timeout", true, 0, false},
+		{"largest length", append(preface[:8:8], head(2, 0, 1<<24-1, 0)...), "bytes", false, protocol.CodeProtocol, true},
+		{"4 GiB", append(preface[:8:8], "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"...), "checksum", false, protocol.CodeProtocol, true},
+		{"data first", append(preface[:8:8], head(1, 0, 0, 0)...), "first frame", false, protocol.CodeProtocol, true},
+		{"half a Hello", good[:len(good)/2], "within the handshake timeout", true, protocol.CodeProtocol, true},
 		{"half a preface", preface[:4], "within the handshake timeout", true, 0, false},
 		{"nothing", nil, "within the handshake timeout", true, 0, false},
 	} {
@@ -181,10 +181,7 @@ func TestBadPeers(t *testing.T) {
 			}
 			require.Less(t, took, deadline+2*time.Second)
 			if test.told {
-				f, _, err := protocol.Native{}.NewDecoder(1 << 20).Decode(answer)
-				require.NoError(t, err)
-				require.Equal(t, protocol.KindRefuse, f.Kind)
-				refuse, err := protocol.DecodeRefuse(f.Body)
+				refuse, err := refusal(answer)
 				require.NoError(t, err)
 				require.Equal(t, test.code, refuse.Code)
 			} else {
@@ -199,6 +196,18 @@ func TestBadPeers(t *testing.T) {
 			require.Equal(t, 1, stats.Connected)
 		})
 	}
+}
+
+// refusal reads the Refuse that a server answered with.
+func refusal(answer []byte) (r protocol.Refuse, err error) {
+	f, _, err := protocol.Native{}.NewDecoder(1 << 20).Decode(answer)
+	if err != nil {
+		return r, err
+	}
+	if f.Kind != protocol.KindRefuse {
+		return r, fmt.Errorf("a %v frame", f.Kind)
+	}
+	return protocol.DecodeRefuse(f.Body)
 }
 
 func timedOut(err error) bool {
@@ -291,7 +300,7 @@ func TestSlowHandshakes(t *testing.T) {
 			t.Logf("%d bytes a handshake", each)
 			assert.Less(t, each, int64(64<<10))
 
-			// One more: the oldest gives way.
+			// One more: the oldest gives way, and is told why if it speaks this wire.
 			c, err := serpy.Dial(t.Context(), address, client)
 			require.NoError(t, err)
 			defer c.Close()
@@ -299,8 +308,16 @@ func TestSlowHandshakes(t *testing.T) {
 			require.Equal(t, conns[0].LocalAddr().String(), refused.Addr)
 			require.ErrorContains(t, refused.Err, "too many handshakes")
 			eventually(t, func() bool { return s.Stats().Handshaking == 199 })
-			_, err = io.ReadAll(conns[0])
+			var turned *serpy.RefusedError
+			require.ErrorAs(t, refused.Err, &turned)
+			require.False(t, turned.Final)
+			answer, err := io.ReadAll(conns[0])
 			require.False(t, timedOut(err), "it has an end")
+			if bytes.HasPrefix(test.first, []byte(protocol.Preface)) {
+				refuse, err := refusal(answer)
+				require.NoError(t, err)
+				require.Equal(t, protocol.CodeBusy, refuse.Code)
+			}
 			begin := time.Now()
 			require.NoError(t, s.Close(), "it does not wait for them")
 			require.Less(t, time.Since(begin), 2*time.Second)
@@ -326,6 +343,8 @@ type counted struct {
 	net.Conn
 	by *counting
 }
+
+func (c *counted) CloseRead() error { return c.Conn.(*net.TCPConn).CloseRead() } //nolint:forcetypeassert // the test listens on tcp
 
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)

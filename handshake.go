@@ -153,7 +153,9 @@ func (l *link) greet(ctx context.Context) error {
 		err = protocol.Errorf("5.1", "a %v frame instead of a Hello", f.Kind)
 	}
 	if err != nil {
-		return l.protocolError(err)
+		err = l.protocolError(err)
+		l.protest(err)
+		return err
 	}
 	_ = l.conn.SetDeadline(time.Time{})
 	l.agree()

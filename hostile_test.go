@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -66,6 +68,29 @@ func (p *stranger) say(change func(f *protocol.Frame)) {
 	f := &protocol.Frame{Kind: protocol.KindData, First: 1, LimitUnits: 1000, LimitBytes: 1 << 20}
 	change(f)
 	_, _ = p.conn.Write(frame(p.t, f)) // it may be cut already
+}
+
+// reason reads the link to its end, and gives the Close that stood there.
+func (p *stranger) reason() protocol.Close {
+	p.t.Helper()
+	var last protocol.Frame
+	for {
+		f, err := p.read()
+		if err != nil {
+			require.False(p.t, timedOut(err), "the link has an end")
+			break
+		}
+		last = f
+	}
+	require.Equal(p.t, protocol.KindClose, last.Kind, "the peer gets a reason")
+	why, err := protocol.DecodeClose(last.Body)
+	require.NoError(p.t, err)
+	return why
+}
+
+// warnings picks the lines of a log that a person should read.
+func warnings(lines []string) []string {
+	return slices.DeleteFunc(lines, func(line string) bool { return !strings.HasPrefix(line, "WARN") })
 }
 
 // units is a run of n small messages.
@@ -200,12 +225,10 @@ func TestHostilePeers(t *testing.T) {
 				require.Equal(t, serpy.Down, c.State(), "the session may come back")
 			}
 			require.Equal(t, "native", broken.Codec)
-			for err == nil {
-				_, err = p.read()
-			}
-			_, err = p.conn.Read(make([]byte, 1))
-			require.False(t, timedOut(err), "the link has an end")
-			require.NotEmpty(t, log.about(p.conn.LocalAddr().String()))
+			why := p.reason()
+			require.Equal(t, protocol.CodeProtocol, why.Code)
+			require.Contains(t, broken.Error(), why.Reason, "the peer is told")
+			require.Len(t, warnings(log.about(p.conn.LocalAddr().String())), 1, "logged once")
 			require.NoError(t, c.Close())
 		})
 	}

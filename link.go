@@ -48,14 +48,15 @@ type link struct {
 	deadline time.Time
 
 	// Guarded by c.mu.
-	picked    []picked
-	chunk     *blobChunk // of a blob, behind what was picked
-	writing   bool
-	saidClose bool
-	ackNow    bool
-	dead      bool
-	err       error
-	writer    sync.WaitGroup
+	picked     []picked
+	chunk      *blobChunk // of a blob, behind what was picked
+	writing    bool
+	saidClose  bool
+	accusation error // the rule that the peer broke, to be said
+	ackNow     bool
+	dead       bool
+	err        error
+	writer     sync.WaitGroup
 }
 
 func newLink(codec protocol.Codec, maxMessage int, conn net.Conn) *link {
@@ -77,7 +78,10 @@ func (l *link) fail(err error) {
 // kill marks the link as dead. c.mu is held; the caller closes the conn.
 func (l *link) kill(err error) {
 	if !l.dead {
-		l.dead, l.err = true, err
+		l.dead = true
+		if l.err == nil {
+			l.err = err
+		}
 	}
 }
 
@@ -87,7 +91,7 @@ func (l *link) read() error {
 	l.setReadDeadline(l.heard)
 	for short := true; ; {
 		if err := l.parse(); err != nil {
-			l.fail(err)
+			l.leave(err)
 			break
 		}
 		if short {

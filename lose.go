@@ -63,6 +63,10 @@ func (c *Connection) peerClosed(l *link, p *protocol.Close) error {
 	c.mu.Lock()
 	again := c.server == nil && comesAgain(p.Code) && !c.closing
 	ours := l.saidClose
+	if p.Code == protocol.CodeProtocol && !ours {
+		c.mu.Unlock()
+		return l.accused(p)
+	}
 	c.sess.Close(protocol.CodeNormal, "")
 	if !again {
 		c.sendClosed = true

@@ -83,7 +83,9 @@ type Options struct {
 	MaxConnections int
 	// MaxParked (s) bounds the sessions without a link; 1 000.
 	MaxParked int
-	// MaxHandshakes (s) bounds the links whose handshake is under way; 256.
+	// MaxHandshakes (s) bounds the links whose handshake is under way; 256. At the
+	// bound the oldest of the address with most gives way: a *RefusedError in the event
+	// Refused, and in the peer's Dial if it speaks the native wire already.
 	MaxHandshakes int
 
 	// Logger is told of what the events tell, and of what the peer did wrong.

@@ -19,7 +19,9 @@ func (c *Connection) attachLink(l *link) error {
 	written := c.sess.Next()
 	if err := c.sess.LinkUp(now, &l.hello); err != nil {
 		c.mu.Unlock()
-		return l.protocolError(err)
+		err = l.protocolError(err)
+		l.protest(err)
+		return err
 	}
 	if !c.era.begun { // afterwards the receive queue reads them
 		c.era.begun, c.era.baseID, c.era.redelivered = true, l.hello.BaseID, l.hello.Redelivered

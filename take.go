@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/serpy-go/serpy/protocol"
 )
@@ -115,10 +116,7 @@ func (c *Connection) breakOff(err error) {
 	c.mu.Lock()
 	l := c.link
 	c.closing, c.sendClosed, c.lastTry = true, true, true
-	c.sess.Close(protocol.CodeProtocol, err.Error())
-	c.closeNow = true
 	c.failure = err
-	c.kick()
 	c.mu.Unlock()
 	c.stop()
 	if l == nil {
@@ -128,7 +126,11 @@ func (c *Connection) breakOff(err error) {
 		}
 		return
 	}
-	l.fail(err)
+	if !l.accuse(err) {
+		l.fail(err)
+		return
+	}
+	time.AfterFunc(farewell, func() { l.fail(err) }) // unless the peer is gone before
 }
 
 // ReceiveBatch waits for a message and takes as many as there are, at most

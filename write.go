@@ -43,7 +43,7 @@ func (c *Connection) kick() {
 
 // hasWork says whether the writer would find something. c.mu is held.
 func (c *Connection) hasWork(l *link) bool {
-	if l.ackNow || c.askAck || c.sess.ControlDue() || c.blobsDue() || c.closeNow && c.sess.CloseDue() {
+	if l.accusation != nil || l.ackNow || c.askAck || c.sess.ControlDue() || c.blobsDue() || c.closeNow && c.sess.CloseDue() {
 		return true
 	}
 	if c.q.unsent >= c.q.groups.len() && c.stage.list.len() == 0 {
@@ -118,6 +118,13 @@ func (l *link) unpin() {
 func (l *link) pick(now time.Time) (err error) {
 	c := l.c
 	l.control = l.control[:0]
+	if l.accusation != nil {
+		if l.saidClose {
+			return nil
+		}
+		l.saidClose = true
+		return l.say(c.sess.Accuse(now, l.accusation.Error()))
+	}
 	for c.sess.ControlDue() && err == nil {
 		f, _ := c.sess.NextControl(now)
 		err = l.say(f)

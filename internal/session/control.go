@@ -112,6 +112,16 @@ func (s *Session) NextClose(now time.Time) (f protocol.Frame, ok bool) {
 	return f, true
 }
 
+// Accuse gives the Close that ends a link, and not the session, because the peer
+// broke a rule: nothing may follow it on the link. Its numbers are as those of any
+// head, not final, and it lists no nacks.
+func (s *Session) Accuse(now time.Time, reason string) (f protocol.Frame) {
+	f = s.Head(now, protocol.KindClose, 0, 0)
+	f.Body = protocol.AppendClose(nil, protocol.Close{Code: protocol.CodeProtocol, Reason: protocol.Clip(reason)})
+	s.ctl.closed = true
+	return f
+}
+
 // lastNacks is what a Close lists, as far as there is room, and the processed
 // number that passes those.
 func (s *Session) lastNacks() (nacks []protocol.Nack, processed uint64) {
@@ -202,7 +212,7 @@ func (s *Session) handleControl(now time.Time, f *protocol.Frame, v *Verdict, wa
 			return err
 		}
 		for _, n := range p.Nacks {
-			if n.Unit > was && n.Unit <= s.out.received {
+			if p.Code != protocol.CodeProtocol && n.Unit > was && n.Unit <= s.out.received {
 				v.Nacks = append(v.Nacks, n)
 			}
 		}
