@@ -149,6 +149,7 @@ type Verdict struct {
 	Nacks     []protocol.Nack // refused, and not yet told: record them before Confirmed
 	Pong      *protocol.Pong  // for the round trip and the clocks
 	Close     *protocol.Close // the peer ended the session
+	Fault     error           // of a wire that counts: what the peer said and is ignored
 }
 
 // HandleFrame takes a frame that the link brought. An error is a rule of the wire

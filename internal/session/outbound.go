@@ -19,7 +19,6 @@ type outbound struct {
 	firstLimit uint64           // the peer's limitUnits before it received anything
 	ackWhen    protocol.AckWhen // the peer's
 	peerBase   uint64
-	counted    uint64 // acknowledgements counted on this link, where they have no numbers
 }
 
 // Credit is how many new units, and how many bytes of them, may be written now.
@@ -95,15 +94,4 @@ func (s *Session) handleNumbers(f *protocol.Frame) error {
 	o.received, o.processed = received, processed
 	o.limitUnits, o.limitBytes = units, bytes*protocol.LimitBytesUnit
 	return nil
-}
-
-// Count says that the peer of a wire with counted acknowledgements confirmed n
-// more of the acknowledged messages of this link.
-func (s *Session) Count(n int) { s.out.counted += uint64(n) } //nolint:gosec // a count is not negative
-
-// Assume says that all units below next are confirmed: on a wire without
-// numbers, when they were written.
-func (s *Session) Assume(unit uint64) {
-	s.out.received = max(s.out.received, min(unit, s.out.next-1))
-	s.out.processed = s.out.received
 }

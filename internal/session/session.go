@@ -71,6 +71,8 @@ type Session struct {
 	in   inbound
 	ctl  control
 
+	foreign foreign
+
 	up     bool
 	linked bool // there was a link
 	faults int
@@ -147,15 +149,6 @@ func (s *Session) Settle(c protocol.Counts) error {
 	s.progress(c.Received > o.received || c.Processed > o.processed)
 	o.received, o.processed, o.taken = c.Received, c.Processed, max(o.taken, c.Taken)
 	return nil
-}
-
-// LinkUpPlain is LinkUp for a wire without a Hello: nothing is resumed, and
-// nothing bounds what we write but the link.
-func (s *Session) LinkUpPlain(now time.Time) {
-	s.up = true
-	s.out.limitUnits, s.out.limitBytes = maxLimit, maxLimit
-	s.out.due = s.out.next
-	s.ctl.linkUp(now, nil)
 }
 
 // LinkDown says that the link is gone. broken means that the peer broke a rule of
