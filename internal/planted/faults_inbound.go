@@ -34,8 +34,8 @@ var inboundFaults = []fault{
 	},
 	{
 		name: "inbound/processed-twice", file: "internal/session/inbound.go", tests: ofSession,
-		old:    `if _, known := in.done[first]; known || first <= in.processed || last > in.received {`,
-		bad:    `if _, known := in.done[first]; known || last > in.received {`,
+		old:    `if first <= in.processed || last > in.received || in.done.has(first) {`,
+		bad:    `if last > in.received || in.done.has(first) {`,
 		breaks: "a message that is acknowledged twice frees its room twice",
 	},
 	{
@@ -46,9 +46,15 @@ var inboundFaults = []fault{
 	},
 	{
 		name: "inbound/done-kept", file: "internal/session/inbound.go", tests: ofSession,
-		old:    `delete(in.done, in.processed+1)`,
-		bad:    `_ = last`,
+		old:    `in.done = slices.Delete(in.done, 0, 1)`,
+		bad:    `in.done = slices.Delete(in.done, 0, 0)`,
 		breaks: "each message acknowledged out of order stays in memory",
+	},
+	{
+		name: "inbound/spans-never-joined", file: "internal/session/spans.go", tests: ofSession,
+		old:    `before, behind := i > 0 && s[i-1][1]+1 == first, i < len(s) && last+1 == s[i][0]`,
+		bad:    `before, behind := i > 0 && s[i-1][1] == first, i < len(s) && last+1 == s[i][0]`,
+		breaks: "a peer makes us keep each unit that is processed out of order",
 	},
 	{
 		name: "inbound/nacks-unordered", file: "internal/session/inbound.go", tests: ofSession,

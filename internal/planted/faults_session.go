@@ -9,6 +9,18 @@ var sessionFaults = []fault{
 		breaks: "a Hello may take back what was confirmed",
 	},
 	{
+		name: "session/received-amid", file: "internal/session/session.go", tests: ofSession,
+		old:    `case c.Received > o.received && !o.groups.has(c.Received):`,
+		bad:    `case c.Received > o.next:`,
+		breaks: "a Hello may confirm a part of a group",
+	},
+	{
+		name: "session/ack-amid", file: "internal/session/outbound.go", tests: ofSession,
+		old:    `case received > o.received && !o.groups.has(received):`,
+		bad:    `case received > o.next:`,
+		breaks: "a head may confirm a part of a group",
+	},
+	{
 		name: "session/received-ahead", file: "internal/session/session.go", tests: ofSession,
 		old:    `case c.Received < o.received || c.Received >= o.next:`,
 		bad:    `case c.Received < o.received || c.Received > o.next:`,

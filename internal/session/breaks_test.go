@@ -174,3 +174,41 @@ func TestThreeBrokenLinksInARowEndTheSession(t *testing.T) {
 		})
 	}
 }
+
+// A group is taken whole or not at all: no acknowledgement ends inside one, neither
+// in a head nor in a Hello.
+func TestAnAcknowledgementInsideAGroup(t *testing.T) {
+	p := newPair(t, config(0), config(0))
+	p.send(2)
+	p.ack()
+	p.units(p.a, 3) // 3 to 5
+	p.units(p.a, 1)
+	refused := func(err error, section string) {
+		t.Helper()
+		var e *protocol.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, section, e.Section)
+		received, _ := p.a.Confirmed()
+		require.EqualValues(t, 2, received)
+	}
+	for _, inside := range []uint64{3, 4} {
+		f := p.b.Head(p.now, protocol.KindData, 0, 0)
+		f.Received = inside
+		_, err := p.a.HandleFrame(p.now, wire(&f))
+		refused(err, "3.5")
+	}
+	p.cut()
+	for _, inside := range []uint64{3, 4} {
+		h := hello(p.b)
+		h.Lanes[0].Received = inside
+		refused(p.a.LinkUp(p.now, h), "7.2")
+	}
+	h := hello(p.b)
+	h.Lanes[0].Received = 5
+	require.NoError(t, p.a.LinkUp(p.now, h))
+	f := p.b.Head(p.now, protocol.KindData, 0, 0)
+	f.Received = 6
+	_, err := p.a.HandleFrame(p.now, wire(&f))
+	require.NoError(t, err)
+	require.Zero(t, p.a.out.groups.n)
+}

@@ -17,10 +17,10 @@ type inbound struct {
 	freedUnits, freedBytes uint64 // what does not need room any more
 	limitUnits, limitBytes uint64 // the Limit: never moves back
 
-	processed   uint64            // highest unit below which all are processed
-	done        map[uint64]uint64 // processed out of order: first unit → last
-	nacks       []refusal         // not yet known to the sender, in order of unit
-	redelivered uint64            // units at the start that may be known
+	processed   uint64    // highest unit below which all are processed
+	done        spans     // processed out of order
+	nacks       []refusal // not yet known to the sender, in order of unit
+	redelivered uint64    // units at the start that may be known
 
 	saidReceived, saidProcessed uint64 // in our last head
 	saidUnits, saidBytes        uint64
@@ -89,7 +89,7 @@ func (s *Session) free(units, bytes uint64) {
 // its room is free. Units that were processed before are ignored, and that is said.
 func (s *Session) Processed(first, last, units, bytes uint64, nack *protocol.Nack) (news bool) {
 	in := &s.in
-	if _, known := in.done[first]; known || first <= in.processed || last > in.received {
+	if first <= in.processed || last > in.received || in.done.has(first) {
 		return false
 	}
 	if nack != nil && s.cfg.AckWhen == protocol.OnProcessed {
@@ -98,17 +98,12 @@ func (s *Session) Processed(first, last, units, bytes uint64, nack *protocol.Nac
 		s.free(units, bytes)
 	}
 	if first != in.processed+1 {
-		if in.done == nil {
-			in.done = make(map[uint64]uint64)
-		}
-		in.done[first] = last
+		in.done = in.done.add(first, last)
 		return true
 	}
-	for ok := true; ok; {
-		in.processed = last
-		if last, ok = in.done[in.processed+1]; ok {
-			delete(in.done, in.processed+1)
-		}
+	if in.processed = last; len(in.done) > 0 && in.done[0][0] == last+1 {
+		in.processed = in.done[0][1]
+		in.done = slices.Delete(in.done, 0, 1)
 	}
 	return true
 }

@@ -12,6 +12,7 @@ type outbound struct {
 	due        uint64 // number of the next unit on this link: less while old ones are written again
 	bytes      uint64 // unit bytes written, each once
 	received   uint64 // confirmed by the peer
+	groups     marks  // written, and not received
 	processed  uint64
 	taken      uint64
 	limitUnits uint64 // the peer's Limit
@@ -51,6 +52,9 @@ func (s *Session) Head(now time.Time, kind protocol.Kind, first uint64, count in
 		first = s.out.due
 	} else {
 		s.out.due = first + uint64(count) //nolint:gosec // a count is not negative
+		if s.caps.Resume {
+			s.out.groups.add(s.out.due - 1)
+		}
 	}
 	s.ctl.saidAt = now
 	in := &s.in
@@ -73,6 +77,8 @@ func (s *Session) handleNumbers(f *protocol.Frame) error {
 		return protocol.Errorf("3.2", "the received number moved back from %d", o.received)
 	case received >= o.next:
 		return protocol.Errorf("3.2", "unit %d is acknowledged, and only %d were written", received, o.next-1)
+	case received > o.received && !o.groups.has(received):
+		return protocol.Errorf("3.5", "unit %d is acknowledged, and no group ends with it", received)
 	}
 	processed, ok := protocol.Expand(f.Processed, protocol.ProcessedBits, o.processed)
 	switch {
@@ -92,6 +98,7 @@ func (s *Session) handleNumbers(f *protocol.Frame) error {
 	}
 	s.progress(received > o.received || processed > o.processed)
 	o.received, o.processed = received, processed
+	o.groups.passed(received)
 	o.limitUnits, o.limitBytes = units, bytes*protocol.LimitBytesUnit
 	return nil
 }

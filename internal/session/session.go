@@ -141,12 +141,15 @@ func (s *Session) Settle(c protocol.Counts) error {
 	switch {
 	case c.Received < o.received || c.Received >= o.next:
 		return protocol.Errorf("7.2", "the peer says that it received unit %d; %d were written and %d confirmed", c.Received, o.next-1, o.received)
+	case c.Received > o.received && !o.groups.has(c.Received):
+		return protocol.Errorf("7.2", "the peer says that it received unit %d, and no group ends with it", c.Received)
 	case c.Processed < o.processed || c.Processed > c.Received:
 		return protocol.Errorf("7.2", "the peer says that it processed unit %d of %d received, after %d", c.Processed, c.Received, o.processed)
 	case c.Taken > c.Received:
 		return protocol.Errorf("7.2", "the peer says that its application took unit %d, and only %d were received", c.Taken, c.Received)
 	}
 	s.progress(c.Received > o.received || c.Processed > o.processed)
+	o.groups.passed(c.Received)
 	o.received, o.processed, o.taken = c.Received, c.Processed, max(o.taken, c.Taken)
 	return nil
 }
