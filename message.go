@@ -94,7 +94,8 @@ type Message struct {
 	role        protocol.Role
 }
 
-// A Gap stands in the stream where messages are missing.
+// A Gap stands in the stream where messages are missing. Where several reasons meet at
+// one place it is one Gap over all of them, with the gravest: LostWithSession.
 type Gap struct {
 	First, Last uint64 // the IDs of the first and the last that are missing
 	Count       uint64 // how many are missing; 0: not known (the peer restarted)

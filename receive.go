@@ -51,6 +51,7 @@ type receiveQueue struct {
 	unit   uint64 // taken last
 	id     uint64 // of the message taken last
 	gap    *Gap   // before the next message
+	vague  bool   // nobody knows how many gap is
 	making making
 	ended  bool  // the peer said that no message follows
 	fault  error // the peer's units are malformed: nothing more can be taken
@@ -221,6 +222,12 @@ func (q *receiveQueue) enter(e *era) {
 // unitTaken does with a unit what has to be done; true if m is a message now.
 func (q *receiveQueue) unitTaken(m *Message, u *protocol.Unit, k *chunk, e *era, wire uint64) bool {
 	switch {
+	case q.ended:
+		q.fail("4.5", "a unit behind the end")
+		return false
+	case q.making.on && u.Flags&protocol.UnitContinued == 0:
+		q.fail("4.7", "something else inside a message")
+		return false
 	case u.Flags&protocol.UnitGap != 0:
 		g, err := protocol.DecodeGap(u.Payload)
 		if err != nil || g.First <= q.id && g.Reason == uint8(DroppedBySender) {
@@ -228,14 +235,11 @@ func (q *receiveQueue) unitTaken(m *Message, u *protocol.Unit, k *chunk, e *era,
 			return false
 		}
 		q.id = max(q.id, g.Last)
-		q.addGap(Gap{First: g.First, Last: g.Last, Count: g.Count, Reason: GapReason(g.Reason % gapReasons)})
+		q.addGap(Gap{First: g.First, Last: g.Last, Count: g.Count, Reason: GapReason(g.Reason)})
 	case u.Flags&protocol.UnitEnd != 0:
 		q.ended = true
 	case u.Flags&(protocol.UnitMore|protocol.UnitContinued) != 0:
 		return q.fragmentTaken(m, u, k, e, wire)
-	case q.making.on:
-		q.fail("4.5", "a message begins inside another")
-		return false
 	default:
 		return q.messageTaken(m, u, k, e, wire)
 	}
@@ -262,15 +266,41 @@ func (q *receiveQueue) done(first, last, wire uint64) {
 	f.processed = append(f.processed, [2]uint64{first, last})
 }
 
-// addGap puts a gap before the next message, joined with one that is there.
+// addGap puts a gap before the next message, joined with one that is there. A sender
+// that says what was lost with a session knows what was not known before.
 func (q *receiveQueue) addGap(g Gap) {
-	q.gaps[g.Reason] += g.Count
+	counted := g.Reason
+	if counted >= gapReasons {
+		counted = DroppedBySender // of a later version, for a reason of the sender's
+	}
+	q.gaps[counted] += g.Count
 	q.events = append(q.events, MessageGap{Gap: g, Total: q.gaps[0] + q.gaps[1] + q.gaps[2]})
-	if was := q.gap; was != nil && was.Count > 0 && g.Count > 0 && was.Reason == g.Reason {
-		q.gap = &Gap{First: was.First, Last: g.Last, Count: was.Count + g.Count, Reason: g.Reason}
+	q.vague = g.Count == 0 || q.vague && g.Reason != LostWithSession
+	was := q.gap
+	if was == nil {
+		q.gap = &g
 		return
 	}
+	if was.Reason == LostWithSession || was.Reason > g.Reason && g.Reason != LostWithSession {
+		g.Reason = was.Reason
+	}
+	switch {
+	case g.Count == 0:
+		g.First, g.Last, g.Count = was.First, was.Last, was.Count
+	case was.Count > 0:
+		g.First, g.Last, g.Count = min(was.First, g.First), max(was.Last, g.Last), was.Count+g.Count
+	}
 	q.gap = &g
+}
+
+// gapHere gives the gap before the message that is whole now.
+func (q *receiveQueue) gapHere() *Gap {
+	g := q.gap
+	if g != nil && q.vague {
+		g.Count = 0
+	}
+	q.gap, q.vague = nil, false
+	return g
 }
 
 // messageTaken makes a message of a unit that is a whole one.
@@ -296,7 +326,7 @@ func (q *receiveQueue) messageTaken(m *Message, u *protocol.Unit, k *chunk, e *e
 		return false
 	}
 	if len(m.Data) > q.limit {
-		q.fail("4.5", "a message larger than allowed")
+		q.fail("4.7", "a message larger than allowed")
 		return false
 	}
 	q.finish(m, e, q.unit, wire)
@@ -306,7 +336,7 @@ func (q *receiveQueue) messageTaken(m *Message, u *protocol.Unit, k *chunk, e *e
 func (q *receiveQueue) decode85(m *Message) bool {
 	data, err := base85.DecodeInPlace(m.Data)
 	if err != nil {
-		q.fault = protocol.Errorf("4.6", "a payload is not base85: %v", err)
+		q.fault = protocol.Errorf("4.8", "a payload is not base85: %v", err)
 		return false
 	}
 	m.Data = slices.Clip(data)
@@ -315,7 +345,7 @@ func (q *receiveQueue) decode85(m *Message) bool {
 
 // finish gives a message what depends on its place in the stream.
 func (q *receiveQueue) finish(m *Message, e *era, first, wire uint64) {
-	m.Gap, q.gap = q.gap, nil
+	m.Gap = q.gapHere()
 	m.Redelivered = m.unit <= e.redelivered
 	m.first, m.wire = uint32(m.unit-first), uint32(wire) //nolint:gosec // bounded by the window, of at most 2 GiB
 	if e.acks {
@@ -342,7 +372,7 @@ func (q *receiveQueue) fragmentTaken(m *Message, u *protocol.Unit, k *chunk, e *
 	w := &q.making
 	defer k.release(1)
 	if first := u.Flags&protocol.UnitContinued == 0; first == w.on {
-		q.fail("4.5", "a fragment without its message")
+		q.fail("4.7", "a fragment without its message")
 		return false
 	} else if first {
 		meta, err := protocol.DecodeMeta(u.Meta)
@@ -353,12 +383,12 @@ func (q *receiveQueue) fragmentTaken(m *Message, u *protocol.Unit, k *chunk, e *
 		meta.Header = bytes.Clone(meta.Header) // the chunk may serve again before the message is whole
 		*w = making{on: true, meta: meta, flags: u.Flags, first: q.unit, skip: meta.Role >= protocol.Reply}
 		if most := base85.EncodedLen(q.limit); meta.Size <= 0 || meta.Size > most {
-			q.fail("4.5", "a message larger than allowed, or of no size")
+			q.fail("4.7", "a message larger than allowed, or of no size")
 			return false
 		}
 	}
 	if len(w.data)+len(u.Payload) > w.meta.Size {
-		q.fail("4.5", "fragments longer than their message")
+		q.fail("4.7", "fragments longer than their message")
 		return false
 	}
 	last := u.Flags&protocol.UnitMore == 0
@@ -395,7 +425,7 @@ func (q *receiveQueue) wholeTaken(m *Message, e *era) bool {
 	w := q.making
 	q.making = making{}
 	if len(w.data) != w.meta.Size {
-		q.fail("4.5", "fragments shorter than their message")
+		q.fail("4.7", "fragments shorter than their message")
 		return false
 	}
 	q.id++
@@ -408,7 +438,7 @@ func (q *receiveQueue) wholeTaken(m *Message, e *era) bool {
 		return false
 	}
 	if len(m.Data) > q.limit {
-		q.fail("4.5", "a message larger than allowed")
+		q.fail("4.7", "a message larger than allowed")
 		return false
 	}
 	q.finish(m, e, w.first, w.bytes)

@@ -58,13 +58,15 @@ func TestFragmentsKeepToTheirMessage(t *testing.T) {
 		"shorter":           func(r *receiving) { r.unit(protocol.UnitContinued, nil, make([]byte, 99)) },
 		"longer":            func(r *receiving) { r.unit(protocol.UnitContinued, nil, make([]byte, 101)) },
 		"a message amid":    func(r *receiving) { r.unit(0, nil, make([]byte, 100)) },
+		"a gap amid":        func(r *receiving) { r.unit(protocol.UnitGap, nil, gapOf(DroppedBySender, 1, 3)) },
+		"the end amid":      func(r *receiving) { r.unit(protocol.UnitEnd, nil, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newReceiving(t, &era{})
 			r.unit(protocol.UnitMore, sizeOf(200), make([]byte, 100))
 			r.nothing()
 			play(r)
-			r.refuses("4.5")
+			r.refuses("4.7")
 		})
 	}
 	r := newReceiving(t, &era{})
@@ -75,6 +77,79 @@ func TestFragmentsKeepToTheirMessage(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Len(t, m.Data, 200)
+}
+
+func gapOf(reason GapReason, first, last uint64) []byte {
+	return protocol.AppendGap(nil, protocol.Gap{First: first, Last: last, Count: last - first + 1, Reason: uint8(reason)})
+}
+
+func TestNothingFollowsTheEnd(t *testing.T) {
+	for name, play := range map[string]func(r *receiving){
+		"a message":  func(r *receiving) { r.unit(0, nil, []byte("x")) },
+		"a gap":      func(r *receiving) { r.unit(protocol.UnitGap, nil, gapOf(DroppedBySender, 1, 3)) },
+		"a fragment": func(r *receiving) { r.unit(protocol.UnitMore, sizeOf(200), make([]byte, 100)) },
+		"the end":    func(r *receiving) { r.unit(protocol.UnitEnd, nil, nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newReceiving(t, &era{})
+			r.unit(protocol.UnitEnd, nil, nil)
+			play(r)
+			r.refuses("4.5")
+		})
+	}
+	// A new session begins anew.
+	r := newReceiving(t, &era{})
+	r.unit(protocol.UnitEnd, nil, nil)
+	r.era = &era{epoch: 2}
+	r.unit(0, nil, []byte("x"))
+	ok, err := r.q.take(new(Message))
+	require.NoError(t, err)
+	require.True(t, ok)
+}
+
+// Whatever gaps meet at one place, the message behind has one over all of them.
+func TestGapsThatMeetAreOne(t *testing.T) {
+	const later = GapReason(77) // of a version to come
+	type said struct {
+		reason      GapReason
+		first, last uint64
+	}
+	for name, test := range map[string]struct {
+		lost bool // another session before
+		said []said
+		want *Gap
+	}{
+		"none":                    {false, nil, nil},
+		"one":                     {false, []said{{DroppedBySender, 1, 3}}, &Gap{1, 3, 3, DroppedBySender}},
+		"two of one reason":       {false, []said{{DroppedBySender, 1, 3}, {DroppedBySender, 4, 9}}, &Gap{1, 9, 9, DroppedBySender}},
+		"lost, then dropped":      {false, []said{{LostWithSession, 1, 3}, {DroppedBySender, 4, 9}}, &Gap{1, 9, 9, LostWithSession}},
+		"dropped, then lost":      {false, []said{{DroppedBySender, 1, 3}, {LostWithSession, 4, 9}}, &Gap{1, 9, 9, LostWithSession}},
+		"not known":               {true, nil, &Gap{0, 0, 0, LostWithSession}},
+		"not known, then known":   {true, []said{{LostWithSession, 4, 9}}, &Gap{4, 9, 6, LostWithSession}},
+		"not known, then dropped": {true, []said{{DroppedBySender, 4, 9}}, &Gap{4, 9, 0, LostWithSession}},
+		"all of them":             {true, []said{{LostWithSession, 4, 9}, {DroppedBySender, 10, 12}}, &Gap{4, 12, 9, LostWithSession}},
+		"another":                 {false, []said{{later, 1, 3}}, &Gap{1, 3, 3, later}},
+		"another, then lost":      {false, []said{{later, 1, 3}, {LostWithSession, 4, 4}}, &Gap{1, 4, 4, LostWithSession}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newReceiving(t, &era{lost: test.lost})
+			missing := uint64(0)
+			for _, g := range test.said {
+				missing += g.last - g.first + 1
+				r.unit(protocol.UnitGap, nil, gapOf(g.reason, g.first, g.last))
+			}
+			for range 2 {
+				r.unit(0, nil, []byte("x"))
+				var m Message
+				ok, err := r.q.take(&m)
+				require.NoError(t, err)
+				require.True(t, ok)
+				require.Equal(t, test.want, m.Gap)
+				test.want = nil // it is said once
+			}
+			require.Equal(t, missing, r.q.gaps[0]+r.q.gaps[1]+r.q.gaps[2])
+		})
+	}
 }
 
 // Nobody acknowledges what is no message.

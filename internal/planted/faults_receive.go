@@ -75,9 +75,28 @@ var receiveFaults = []fault{
 	},
 	{
 		name: "receive/message-in-message", file: "receive.go", tests: ofRoot,
-		old:    `case q.making.on:`,
+		old:    `case q.making.on && u.Flags&protocol.UnitContinued == 0:`,
 		bad:    `case q.making.on && q.making.skip:`,
 		breaks: "a message begins inside another",
+	},
+	{
+		name: "receive/behind-the-end", file: "receive.go", tests: ofRoot,
+		old:    `case q.ended:`,
+		in:     `func (q *receiveQueue) unitTaken(`,
+		bad:    `case q.ended && q.making.on:`,
+		breaks: "messages come behind the end",
+	},
+	{
+		name: "receive/gap-replaced", file: "receive.go", tests: ofRoot,
+		old:    `g.First, g.Last, g.Count = min(was.First, g.First), max(was.Last, g.Last), was.Count+g.Count`,
+		bad:    `g.First = min(was.First, g.First)`,
+		breaks: "of two gaps at one place one is forgotten",
+	},
+	{
+		name: "receive/gap-known", file: "receive.go", tests: ofRoot,
+		old:    `q.vague = g.Count == 0 || q.vague && g.Reason != LostWithSession`,
+		bad:    `q.vague = g.Count == 0`,
+		breaks: "a gap says how many are missing where nobody knows",
 	},
 	{
 		name: "receive/gap-not-processed", file: "receive.go", tests: ofRoot,
@@ -117,8 +136,8 @@ var receiveFaults = []fault{
 	},
 	{
 		name: "receive/gap-repeated", file: "receive.go", tests: ofRoot,
-		old:    `m.Gap, q.gap = q.gap, nil`,
-		bad:    `m.Gap = q.gap`,
+		old:    `q.gap, q.vague = nil, false`,
+		bad:    `q.vague = false`,
 		breaks: "every message has the gap of the first",
 	},
 	{
