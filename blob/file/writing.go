@@ -1,0 +1,278 @@
+package file
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/serpy-go/serpy/blob"
+	"github.com/serpy-go/serpy/protocol"
+)
+
+// syncEvery is after how many bytes a partial is synced, so that its record may be
+// trusted after a power cut. What is behind the last sync is read and compared when the
+// partial is gone on with.
+const syncEvery = 64 << 20
+
+// writing is a partial that is open, and locked.
+type writing struct {
+	root *os.Root
+	name string
+	part string
+	f    *os.File
+	rec  *record // nil until there is a whole chunk to be kept
+	key  *protocol.BlobInfo
+
+	has    int64 // bytes written
+	whole  int64 // of those, in whole chunks: what a later blob goes on from
+	digest blob.Digest
+	n      int    // bytes of the chunk that has begun
+	sum    uint32 // of those
+	synced int64
+}
+
+// partName is where what is unfinished of a name stands.
+func partName(name string) string {
+	if len(name)+len(recordSuffix) <= MaxName {
+		return name + partSuffix
+	}
+	sum := sha256.Sum256([]byte(name)) // the name leaves no room
+	return hex.EncodeToString(sum[:]) + partSuffix
+}
+
+func recordName(part string) string { return part + recordSuffix[len(partSuffix):] }
+
+func openWriting(dir string, info *protocol.BlobInfo, overwrite bool) (*writing, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	w := &writing{root: root, name: info.Name, part: partName(info.Name), key: info}
+	if err := w.open(overwrite); err != nil {
+		if w.f != nil {
+			_ = w.f.Close()
+		}
+		if w.rec != nil {
+			w.rec.close()
+		}
+		_ = root.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *writing) open(overwrite bool) (err error) {
+	if err := w.room(overwrite); err != nil {
+		return err
+	}
+	if w.f, err = openLocked(w.root, w.part); err != nil {
+		return err
+	}
+	rec, err := openRecord(w.root, recordName(w.part))
+	if err != nil {
+		return err
+	}
+	if rec != nil && !rec.of(w.key) {
+		rec.close()
+		_ = w.root.Remove(recordName(w.part))
+		if !overwrite {
+			_ = w.root.Remove(w.part)
+			return fmt.Errorf("%w: what was received of %q before is of another source, and was removed", blob.ErrSourceChanged, w.name)
+		}
+		rec = nil
+	}
+	if rec != nil {
+		w.rec = rec
+		if w.whole, w.digest, err = rec.verified(w.f); err != nil {
+			return err
+		}
+		w.has, w.synced = w.whole, w.whole
+	}
+	if err := w.f.Truncate(w.whole); err != nil {
+		return err
+	}
+	_, err = w.f.Seek(w.whole, io.SeekStart)
+	return err
+}
+
+// room says whether the name is free.
+func (w *writing) room(overwrite bool) error {
+	there, err := w.root.Lstat(w.name)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !overwrite || there.IsDir():
+		return fmt.Errorf("%w: %q", blob.ErrExists, w.name)
+	}
+	if part, err := w.root.Lstat(w.part); err == nil && os.SameFile(part, there) {
+		return w.root.Remove(w.part) // whoever gave it the name did not come to that
+	}
+	return nil
+}
+
+// openLocked opens a partial, which must be a plain file, and locks it against other
+// processes.
+func openLocked(root *os.Root, part string) (*os.File, error) {
+	for range 10 {
+		if there, err := root.Lstat(part); err == nil && !there.Mode().IsRegular() {
+			return nil, fmt.Errorf("%w: %q is no plain file", blob.ErrSink, part)
+		}
+		f, err := root.OpenFile(part, os.O_RDWR|os.O_CREATE, 0o666)
+		if err != nil {
+			return nil, err
+		}
+		if err := lock(f); err != nil {
+			_ = f.Close()
+			return nil, fmt.Errorf("%w: %q: %w", blob.ErrBusy, part, err)
+		}
+		mine, err := f.Stat()
+		if err == nil {
+			var there os.FileInfo
+			if there, err = root.Lstat(part); err == nil && os.SameFile(mine, there) {
+				return f, nil
+			}
+		}
+		_ = f.Close() // whoever had it renamed or removed it before we had the lock
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%w: %q", blob.ErrBusy, part)
+}
+
+// write goes on with the data.
+func (w *writing) write(b []byte) (done int, err error) {
+	for len(b) > 0 {
+		n := min(len(b), blob.Chunk-w.n)
+		k, err := w.f.Write(b[:n])
+		w.sum = protocol.Sum(w.sum, b[:k])
+		w.n += k
+		w.has += int64(k)
+		done += k
+		if err != nil {
+			return done, err
+		}
+		b = b[n:]
+		if w.n < blob.Chunk {
+			continue
+		}
+		if err := w.chunk(); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// chunk records a whole chunk.
+func (w *writing) chunk() (err error) {
+	sum := w.sum
+	w.digest.Add(sum, blob.Chunk)
+	w.n, w.sum = 0, 0
+	if w.key.Keyed && w.rec == nil {
+		if w.rec, err = createRecord(w.root, recordName(w.part), w.key); err != nil {
+			return err
+		}
+	}
+	if w.rec != nil {
+		if err := w.rec.add(sum); err != nil {
+			return err
+		}
+	}
+	w.whole += blob.Chunk
+	if w.rec != nil && w.whole-w.synced >= syncEvery {
+		if err := w.f.Sync(); err != nil {
+			return err
+		}
+		w.synced = w.whole
+		return w.rec.sync(w.whole)
+	}
+	return nil
+}
+
+// commit gives the file its name.
+func (w *writing) commit(size int64, digest [32]byte, overwrite bool) error {
+	last := w.digest
+	if w.n > 0 {
+		last.Add(w.sum, w.n)
+	}
+	switch {
+	case w.has != size:
+		return fmt.Errorf("%w: %d were written of %d", blob.ErrSize, w.has, size)
+	case last.Final(size) != digest:
+		return fmt.Errorf("%w: of what was written", blob.ErrDigest)
+	}
+	if err := w.f.Sync(); err != nil {
+		return err
+	}
+	if err := w.f.Close(); err != nil { // Windows renames no open file
+		return err
+	}
+	if err := w.rename(overwrite); err != nil {
+		return err
+	}
+	if w.rec != nil {
+		w.rec.close()
+		_ = w.root.Remove(recordName(w.part))
+	}
+	syncFolder(w.root)
+	_ = w.root.Close()
+	return nil
+}
+
+// rename gives the partial its name. A link, where there are any, is made only if the
+// name is free, at one stroke.
+func (w *writing) rename(overwrite bool) error {
+	if !overwrite {
+		err := w.root.Link(w.part, w.name)
+		if err == nil {
+			return w.root.Remove(w.part)
+		}
+		if errors.Is(err, os.ErrExist) {
+			return fmt.Errorf("%w: %q came meanwhile", blob.ErrExists, w.name)
+		}
+		if err := w.room(false); err != nil {
+			return err
+		}
+	}
+	return w.root.Rename(w.part, w.name)
+}
+
+// syncFolder makes a rename last. Not every system lets a folder be synced.
+func syncFolder(root *os.Root) {
+	if d, err := root.Open("."); err == nil {
+		_ = d.Sync()
+		_ = d.Close()
+	}
+}
+
+// close keeps what is there.
+func (w *writing) close() {
+	_ = w.f.Close()
+	if w.rec != nil {
+		w.rec.close()
+	}
+	_ = w.root.Close()
+}
+
+// discard removes what is there.
+func (w *writing) discard() {
+	for _, name := range []string{recordName(w.part), w.part} {
+		_ = w.root.Remove(name) // while it is locked
+	}
+	_ = w.f.Close()
+	if w.rec != nil {
+		w.rec.close()
+	}
+	if runtime.GOOS == "windows" { // which removes no open file
+		for _, name := range []string{recordName(w.part), w.part} {
+			_ = w.root.Remove(name)
+		}
+	}
+	_ = w.root.Close()
+}
