@@ -76,6 +76,7 @@ func TestDecodeVectors(t *testing.T) {
 		got, err := base85.AppendDecode(nil, text)
 		inPlace, errInPlace := base85.DecodeInPlace(bytes.Clone(text))
 		require.Equal(t, err, errInPlace, "%s: %q", v.Note, text)
+		require.Equal(t, err, base85.Check(text), "%s: %q", v.Note, text)
 		if v.Decoded == nil {
 			bad++
 			var e *base85.DecodeError
@@ -110,6 +111,7 @@ func TestEveryByteEverywhere(t *testing.T) {
 			b := []byte(text)
 			b[at] = byte(c)
 			_, err := base85.AppendDecode(nil, b)
+			require.Equal(t, err, base85.Check(b))
 			if strings.IndexByte("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~", byte(c)) < 0 {
 				require.Equal(t, &base85.DecodeError{Offset: at, Byte: byte(c)}, err)
 			} else if err != nil {
@@ -164,6 +166,7 @@ func TestNoAllocations(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		text = base85.AppendEncode(text[:0], plain)
 		out, _ = base85.AppendDecode(out[:0], text)
+		_ = base85.Check(text)
 		_, _ = base85.DecodeInPlace(text)
 	}))
 }
@@ -190,6 +193,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		kept := bytes.Clone(text)
 		got, err := base85.AppendDecode([]byte("ab"), text)
+		require.Equal(t, err, base85.Check(text))
 		require.Equal(t, kept, text, "the text is only read")
 		inPlace, errInPlace := base85.DecodeInPlace(text)
 		require.Equal(t, err, errInPlace)

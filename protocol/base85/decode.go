@@ -64,6 +64,37 @@ func DecodeInPlace(b []byte) ([]byte, error) {
 	return b[:size], nil
 }
 
+// Check says what is wrong with a text that AppendDecode would refuse, by the same
+// *DecodeError, or nil. It writes nothing and allocates nothing but the error.
+func Check(src []byte) error {
+	r := 0
+	for ; len(src)-r >= 10; r += 10 {
+		s := src[r : r+10 : r+10]
+		a := weights[0][s[0]] + weights[1][s[1]] + weights[2][s[2]] + weights[3][s[3]] + weights[4][s[4]]
+		b := weights[0][s[5]] + weights[1][s[6]] + weights[2][s[7]] + weights[3][s[8]] + weights[4][s[9]]
+		if (a|b)>>32 != 0 {
+			break // The loop below says which of the two, and where.
+		}
+	}
+	for ; r < len(src); r += 5 {
+		if _, n, ok := lastGroup(src[r:]); !ok {
+			return fault(src[r:r+n], r)
+		}
+	}
+	return nil
+}
+
+// lastGroup gives the value of the first group of src, padded where it is cut
+// short, and its length.
+func lastGroup(src []byte) (v uint64, n int, ok bool) {
+	group := [5]byte{'~', '~', '~', '~', '~'}
+	n = copy(group[:], src)
+	for i, c := range group {
+		v += weights[i][c]
+	}
+	return v, n, v>>32 == 0
+}
+
 // decode fills dst, of exactly DecodedLen(len(src)) bytes, with what src
 // stands for. dst may begin where src begins: every group is read and checked
 // before it is written, and its bytes end before its text does.
@@ -79,17 +110,12 @@ func decode(dst, src []byte) error {
 		binary.BigEndian.PutUint64(dst[w:], a<<32|b)
 	}
 	for r < len(src) {
-		group := [5]byte{'~', '~', '~', '~', '~'}
-		n := copy(group[:], src[r:])
-		v := uint64(0)
-		for i, c := range group {
-			v += weights[i][c]
-		}
-		if v>>32 != 0 {
-			return fault(group[:n], r)
+		v, n, ok := lastGroup(src[r:])
+		if !ok {
+			return fault(src[r:r+n], r)
 		}
 		var out [4]byte
-		binary.BigEndian.PutUint32(out[:], uint32(v))
+		binary.BigEndian.PutUint32(out[:], uint32(v)) //nolint:gosec // lastGroup found it to fit
 		w += copy(dst[w:], out[:n-1])
 		r += n
 	}
