@@ -75,6 +75,7 @@ type Connection struct {
 
 	resolved atomic.Uint64 // ID up to which receipts are resolved
 	flawed   atomic.Bool   // some of them not by an ack
+	prompt   atomic.Bool   // nothing is under way: the next message is written by its sender
 
 	rq     receiveQueue
 	events eventRing[Event]

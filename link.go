@@ -30,6 +30,7 @@ type link struct {
 	most   int            // payload bytes that the peer takes
 	noSum  protocol.Flags // NoSum if bodies go without checksums
 	plain  bool           // writev and going on after a timeout work
+	raw    *rawWriter     // nil: every write may wait
 
 	// The reader's own.
 	in     readBuffer
@@ -40,8 +41,7 @@ type link struct {
 
 	// The writer's own.
 	out      net.Buffers
-	rest     net.Buffers // out, to be eaten by a write
-	eaten    net.Buffers
+	rest     net.Buffers // of out: not written yet
 	saying   protocol.Frame
 	control  []byte
 	scratch  []byte
@@ -63,6 +63,7 @@ func newLink(codec protocol.Codec, maxMessage int, conn net.Conn) *link {
 	l := &link{codec: codec, conn: conn, enc: codec.NewEncoder(), dec: codec.NewDecoder(maxMessage), gone: make(chan struct{})}
 	l.sealer, _ = l.enc.(protocol.Sealer)
 	_, l.plain = transport.Plain(conn)
+	l.raw = newRawWriter(conn)
 	return l
 }
 
@@ -287,13 +288,15 @@ func (l *link) deliver(replies bool) {
 	}
 }
 
-// dry says that all that the link had at hand was read.
+// dry says that all that the link had at hand was read: an acknowledgement that
+// somebody waits for is written by the reader, who never waits for it.
 func (l *link) dry() {
 	c := l.c
 	c.mu.Lock()
-	if c.sess.AckDue(l.heard, true) {
-		l.ackNow = true
-		c.kick()
+	if !c.sess.AckDue(l.heard, true) {
+		c.mu.Unlock()
+		return
 	}
-	c.mu.Unlock()
+	l.ackNow = true
+	c.writeNow()
 }

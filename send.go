@@ -17,7 +17,7 @@ func (c *Connection) Send(ctx context.Context, data []byte) error {
 	if err := ctx.Err(); err != nil {
 		return opError("send", err)
 	}
-	if c.sendSmall(data, 0) != 0 {
+	if c.sendSmall(data, 0, false) != 0 {
 		return nil
 	}
 	_, err := c.send(ctx, &Message{Data: bytes.Clone(data), NoCopy: true}, true, "send")
@@ -33,7 +33,7 @@ func (c *Connection) SendAcked(ctx context.Context, data []byte) error {
 	if err := ctx.Err(); err != nil {
 		return opError("send", err)
 	}
-	r := Receipt{c: c, id: c.sendSmall(data, protocol.UnitAcked)}
+	r := Receipt{c: c, id: c.sendSmall(data, protocol.UnitAcked, true)}
 	if r.id == 0 {
 		var err error
 		if r, err = c.send(ctx, &Message{Data: bytes.Clone(data), NoCopy: true, Mode: Acked}, true, "send"); err != nil {
@@ -100,9 +100,8 @@ func (c *Connection) sendBatchSmall(ms []Message) (n int, r Receipt) {
 	}
 	if n > 0 {
 		r = Receipt{c: c, id: c.q.accepted, mode: modeOf(acked)}
-		c.kick()
 	}
-	c.mu.Unlock()
+	c.dispatch(false)
 	return n, r
 }
 
@@ -114,15 +113,17 @@ func modeOf(acked bool) Mode {
 }
 
 // sendSmall is the way of nearly all messages: no metadata, one unit, room at hand.
-// It gives the ID, or 0 if the message has to go the long way.
-func (c *Connection) sendSmall(data []byte, u protocol.UnitFlags) (id uint64) {
+// It gives the ID, or 0 if the message has to go the long way. awaited says that the
+// caller waits for its confirmation.
+func (c *Connection) sendSmall(data []byte, u protocol.UnitFlags, awaited bool) (id uint64) {
 	c.mu.Lock()
-	if c.fits(len(data)) {
-		c.accept(data, u)
-		id = c.q.accepted
-		c.kick()
+	if !c.fits(len(data)) {
+		c.mu.Unlock()
+		return 0
 	}
-	c.mu.Unlock()
+	c.accept(data, u)
+	id = c.q.accepted
+	c.dispatch(awaited)
 	return id
 }
 
@@ -217,8 +218,7 @@ func (c *Connection) admit(ctx context.Context, w *wireMessage, wait bool) (id u
 		}
 		if id, ok := c.tryAdmit(w, turn); ok {
 			c.leave(turn)
-			c.kick()
-			c.mu.Unlock()
+			c.dispatch(false)
 			return id, nil
 		}
 		if !wait || c.bounds.Policy == Fail {

@@ -74,6 +74,9 @@ func (c *Connection) confirmed() {
 	before := c.q.messages
 	id := c.q.resolve(c.sess.Resolved(), c.resolved.Load())
 	c.resolveTo(id)
+	if c.q.groups.len() == 0 {
+		c.prompt.Store(true)
+	}
 	if c.q.messages == before {
 		c.wakeRooms() // fragments may have made room in bytes
 		return

@@ -75,6 +75,9 @@ func (c *Connection) take(m *Message) (ok bool, err error) {
 	for _, g := range gaps {
 		c.say(g)
 	}
+	if ok && !more {
+		c.prompt.Store(true) // what is sent now may be an answer
+	}
 	switch {
 	case ok:
 		if more {

@@ -28,17 +28,71 @@ type picked struct {
 	frame  protocol.Frame
 }
 
-// kick starts the writer if there is something to write and nobody writes. Behind
+// kick starts the flusher if there is something to write and nobody writes. Behind
 // our Close nothing is written any more, and peerClosed waits for the writer: it must
 // not be started then. c.mu is held.
 func (c *Connection) kick() {
+	if l := c.link; c.mayWrite(l) {
+		l.writing = true
+		l.writer.Add(1)
+		go l.flush(false)
+	}
+}
+
+// mayWrite says whether the link is there, free, and wanted for writing. c.mu is held.
+func (c *Connection) mayWrite(l *link) bool {
+	return l != nil && !l.writing && !l.dead && !l.saidClose && c.hasWork(l)
+}
+
+// dispatch sees to it that what was accepted is written: by this goroutine where
+// somebody waits for it or nothing else is under way, so that no other has to be
+// woken; by the flusher otherwise, so that a stream is written in large pieces. c.mu
+// is held, and is not any more when it returns.
+func (c *Connection) dispatch(awaited bool) {
+	switch l := c.link; {
+	case l == nil || l.writing: // who writes looks again
+		c.mu.Unlock()
+	case awaited || c.prompt.Load() && c.prompt.Swap(false):
+		c.writeNow()
+	default:
+		c.kick()
+		c.mu.Unlock()
+	}
+}
+
+// writeNow is kick by one who writes himself. It never waits for the link: what that
+// does not take is the flusher's, which is then the writer, so that nobody can get
+// in between. c.mu is held, and is not any more when it returns.
+func (c *Connection) writeNow() {
 	l := c.link
-	if l == nil || l.writing || l.dead || l.saidClose || !c.hasWork(l) {
+	if !c.mayWrite(l) || l.raw == nil || c.sess.CloseDue() {
+		c.kick()
+		c.mu.Unlock()
 		return
 	}
 	l.writing = true
 	l.writer.Add(1)
-	go l.write()
+	now := time.Now()
+	err := l.pick(now)
+	c.mu.Unlock()
+	if err == nil {
+		err = l.assemble()
+	}
+	if err == nil {
+		err = l.writeSome(now)
+	}
+	if err == nil && len(l.rest) > 0 {
+		go l.flush(true)
+		return
+	}
+	c.mu.Lock()
+	l.endTurn(err)
+	c.kick() // for what came meanwhile
+	c.mu.Unlock()
+	l.writer.Done()
+	if err != nil {
+		_ = l.conn.Close() // the reader notices
+	}
 }
 
 // hasWork says whether the writer would find something. c.mu is held.
@@ -53,33 +107,50 @@ func (c *Connection) hasWork(l *link) bool {
 	return units > 0 || c.q.unsent < c.q.groups.len() && c.q.groups.at(c.q.unsent).first < c.sess.Next()
 }
 
-// write is the writer: it writes until there is nothing left.
-func (l *link) write() {
-	c := l.c
+// flush is the flusher, which writes until there is nothing left. begun says that
+// it goes on with a write that somebody else began.
+func (l *link) flush(begun bool) {
 	defer l.writer.Done()
 	var err error
-	for {
-		c.mu.Lock()
-		l.unpin()
-		if err == nil && !l.dead {
-			err = l.pick(time.Now())
+	if begun {
+		err = l.writeRest()
+	}
+	for l.next(&err) {
+		if err = l.assemble(); err == nil {
+			err = l.writeRest()
 		}
-		if err != nil || l.dead || len(l.control) == 0 && len(l.picked) == 0 && l.chunk == nil {
-			l.writing = false
-			if err != nil {
-				l.kill(err)
-			}
-			c.mu.Unlock()
-			break
-		}
-		last := l.saidClose
-		c.mu.Unlock()
-		if err = l.flush(); err == nil && last {
+		if err == nil && l.saidClose {
 			l.closeWrite()
 		}
 	}
 	if err != nil {
 		_ = l.conn.Close() // the reader notices
+	}
+}
+
+// next picks what the flusher writes next; false: nothing, and it is not the writer
+// any more.
+func (l *link) next(err *error) (more bool) {
+	c := l.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l.unpin()
+	if *err == nil && !l.dead {
+		*err = l.pick(time.Now())
+	}
+	if *err != nil || l.dead || len(l.control) == 0 && len(l.picked) == 0 && l.chunk == nil {
+		l.endTurn(*err)
+		return false
+	}
+	return true
+}
+
+// endTurn ends the turn of the writer. c.mu is held.
+func (l *link) endTurn(err error) {
+	l.unpin()
+	l.writing = false
+	if err != nil {
+		l.kill(err)
 	}
 }
 
@@ -206,8 +277,8 @@ func (l *link) pickGroups(now time.Time) {
 	}
 }
 
-// flush writes what was picked.
-func (l *link) flush() error {
+// assemble makes ready what was picked: l.rest is what has to be written.
+func (l *link) assemble() error {
 	l.out = l.out[:0]
 	if len(l.control) > 0 {
 		l.out = append(l.out, l.control)
@@ -218,11 +289,7 @@ func (l *link) flush() error {
 		}
 	}
 	l.sealChunk()
-	err := l.writeAll()
-	clear(l.out) // an idle link keeps no slab alive
-	if err != nil {
-		return &LinkError{Op: "write", Addr: l.peer.Address, Err: err}
-	}
+	l.rest = l.out
 	return nil
 }
 
@@ -252,32 +319,63 @@ func (l *link) seal(p *picked) error {
 	return nil
 }
 
-// writeAll writes l.out. A write is bounded by WriteStall; where progress was made,
-// it goes on, unless the connection is one of TLS, which is dead after a timeout.
-func (l *link) writeAll() error {
-	if !l.plain {
-		return l.writePieces()
+// writeSome writes what the link takes without waiting; l.rest is what it did not.
+func (l *link) writeSome(now time.Time) error {
+	l.setWriteDeadline(now)
+	for len(l.rest) > 0 {
+		b := l.rest[0]
+		n, err := l.raw.write(b)
+		if err != nil {
+			return l.writeError(err)
+		}
+		if n < len(b) {
+			l.rest[0] = b[n:]
+			return nil
+		}
+		l.rest[0] = nil // an idle link keeps no slab alive
+		l.rest = l.rest[1:]
 	}
-	// net.Buffers eats its slice: it gets one that may be eaten.
-	l.rest = append(l.rest[:0], l.out...)
-	out := &l.eaten
-	*out = l.rest
+	return nil
+}
+
+// writeRest writes all that is left, and waits for the link.
+func (l *link) writeRest() (err error) {
+	if l.plain {
+		err = l.writeBuffers()
+	} else {
+		err = l.writePieces()
+	}
+	clear(l.out) // an idle link keeps no slab alive
+	l.rest = nil
+	if err != nil {
+		return l.writeError(err)
+	}
+	return nil
+}
+
+func (l *link) writeError(err error) error {
+	return &LinkError{Op: "write", Addr: l.peer.Address, Err: err}
+}
+
+// writeBuffers writes l.rest. Each write is bounded by WriteStall; where progress was
+// made, it goes on.
+func (l *link) writeBuffers() error {
 	for {
-		l.setWriteDeadline()
+		l.setWriteDeadline(time.Now())
 		var n int64
 		var err error
-		if len(*out) == 1 {
+		if len(l.rest) == 1 {
 			var k int
-			k, err = l.conn.Write((*out)[0])
+			k, err = l.conn.Write(l.rest[0])
 			n = int64(k)
-			(*out)[0] = (*out)[0][k:]
+			l.rest[0] = l.rest[0][k:]
 		} else {
-			n, err = out.WriteTo(l.conn)
+			n, err = l.rest.WriteTo(l.conn) // and eats what it wrote
 		}
 		if err == nil {
 			return nil
 		}
-		if n == 0 || !l.plain || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
 		l.deadline = time.Time{}
@@ -287,19 +385,19 @@ func (l *link) writeAll() error {
 // piece is a record of TLS.
 const piece = 16 << 10
 
-// writePieces writes l.out where a write that timed out cannot go on: in pieces, so
+// writePieces writes l.rest where a write that timed out cannot go on: in pieces, so
 // that progress is seen on a slow link too.
 func (l *link) writePieces() error {
-	rest := l.out[0]
-	if len(l.out) > 1 {
+	rest := l.rest[0]
+	if len(l.rest) > 1 {
 		l.scratch = l.scratch[:0]
-		for _, b := range l.out {
+		for _, b := range l.rest {
 			l.scratch = append(l.scratch, b...)
 		}
 		rest = l.scratch
 	}
 	for len(rest) > 0 {
-		l.setWriteDeadline()
+		l.setWriteDeadline(time.Now())
 		n, err := l.conn.Write(rest[:min(piece, len(rest))])
 		if err != nil {
 			return err
@@ -311,12 +409,12 @@ func (l *link) writePieces() error {
 
 // setWriteDeadline moves the deadline when a quarter of it has passed, rather than
 // at each write.
-func (l *link) setWriteDeadline() {
+func (l *link) setWriteDeadline(now time.Time) {
 	stall := l.c.opt.WriteStall
 	if stall >= off/2 {
 		return
 	}
-	if now := time.Now(); l.deadline.Sub(now) < stall {
+	if l.deadline.Sub(now) < stall {
 		l.deadline = now.Add(stall + stall/4)
 		_ = l.conn.SetWriteDeadline(l.deadline)
 	}
