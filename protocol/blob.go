@@ -187,6 +187,7 @@ func DecodeBlob(b []byte) (f Blob, err error) {
 	case BlobData:
 		f.Offset = r.number(MaxBlob)
 		f.Data = r.all(BlobChunk)
+		f.Data = f.Data[:len(f.Data):len(f.Data)]
 		r.bad = r.bad || len(f.Data) == 0
 	case BlobCredit:
 		f.Offset, f.Limit = r.number(MaxBlob), r.number(MaxNumber)

@@ -31,6 +31,7 @@ var decoders = map[string]func(testing.TB, []byte) error{
 	"pong":   func(_ testing.TB, b []byte) error { _, err := protocol.DecodePong(b); return err },
 	"nacks":  func(_ testing.TB, b []byte) error { _, err := protocol.DecodeNacks(b); return err },
 	"close":  func(_ testing.TB, b []byte) error { _, err := protocol.DecodeClose(b); return err },
+	"blob":   func(_ testing.TB, b []byte) error { _, err := protocol.DecodeBlob(b); return err },
 }
 
 // requireSection holds err to name a section of SPEC.md.

@@ -188,7 +188,7 @@ func vectors(t *testing.T, kind string) []*vector {
 func TestVectors(t *testing.T) {
 	checks := map[string]func(*testing.T, *vector){
 		"preface": checkPreface, "frame": checkFrame, "unit": checkUnit, "run": checkRun, "meta": checkMeta, "header": checkHeader, "gap": checkGap,
-		"hello": checkHello, "refuse": checkRefuse, "ping": checkPing, "pong": checkPong, "nacks": checkNacks, "close": checkClose,
+		"hello": checkHello, "refuse": checkRefuse, "ping": checkPing, "pong": checkPong, "nacks": checkNacks, "close": checkClose, "blob": checkBlob,
 	}
 	seen := make(map[string]bool)
 	for _, v := range vectors(t, "vector") {
