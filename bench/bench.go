@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/serpy-go/serpy/bench/internal/peer"
+)
+
+// bench is a run of the program: which cells, how often, in what time.
+type bench struct {
+	cells  []cell
+	rounds int
+	budget time.Duration
+	idle   int // connections
+	table  *table
+	step   func(done, all int, what string) // told before each measurement
+}
+
+// choose makes the cells of all works and peers that match, and those that they are
+// compared with. Each congestion control of others gets the works that ask for it.
+func choose(all []work, peers, names *regexp.Regexp, others []string) ([]cell, error) {
+	byName := make(map[string]work)
+	for _, w := range all {
+		byName[w.name] = w
+	}
+	var cells []cell
+	seen := make(map[string]bool)
+	add := func(c cell) {
+		key := c.name() + "/" + c.congestion
+		if !seen[key] {
+			seen[key] = true
+			cells = append(cells, c)
+		}
+	}
+	for _, control := range append([]string{""}, others...) {
+		for _, w := range all {
+			if !names.MatchString(w.name) || control != "" && !w.both {
+				continue
+			}
+			matching := w.matching(peers)
+			if len(matching) == 0 {
+				continue
+			}
+			ref, err := reference(w, byName)
+			if err != nil {
+				return nil, err
+			}
+			ref.congestion = control
+			add(ref)
+			for _, p := range matching {
+				add(cell{work: w, peer: p, congestion: control})
+			}
+		}
+	}
+	return cells, nil
+}
+
+// matching are the peers that match and can do the work.
+func (w work) matching(names *regexp.Regexp) []peer.Peer {
+	var list []peer.Peer
+	for _, p := range peer.All() {
+		if w.alone && p.Name != "serpy" || !names.MatchString(p.Name) {
+			continue
+		}
+		if p.Lack(w.spec) == "" {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// reference is the cell that those of a work are compared with.
+func reference(w work, byName map[string]work) (cell, error) {
+	name, of := w.ref, w
+	if before, after, found := strings.Cut(w.ref, "/"); found {
+		name, of = after, byName[before]
+	}
+	p, ok := peer.Find(name)
+	if !ok || of.name == "" {
+		return cell{}, fmt.Errorf("%s is compared with %s, which is not there", w.name, w.ref)
+	}
+	return cell{work: of, peer: p}, nil
+}
+
+// failures is how often a cell may fail before it is left out of later rounds.
+const failures = 2
+
+// run measures all cells, round after round.
+func (b *bench) run(ctx context.Context) error {
+	start := time.Now()
+	todo := b.count()
+	known := make([]int, len(b.cells))
+	failed := make([]int, len(b.cells))
+	done := 0
+	for round := range b.rounds {
+		for i, c := range b.cells {
+			if c.work.once && round > 0 {
+				continue
+			}
+			b.step(done, todo, fmt.Sprintf("round %d of %d: %s", round+1, b.rounds, c.name()))
+			if failed[i] < failures {
+				given := b.share(time.Since(start), todo-done)
+				r, n, err := measure(ctx, c, given, known[i], b.idle)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if err != nil {
+					failed[i]++
+				} else {
+					known[i] = n
+				}
+				b.table.add(c, round, r, err)
+			}
+			done++
+		}
+	}
+	b.step(todo, todo, "done")
+	return nil
+}
+
+// count is how many measurements there are.
+func (b *bench) count() int {
+	n := 0
+	for _, c := range b.cells {
+		if c.work.once {
+			n++
+		} else {
+			n += b.rounds
+		}
+	}
+	return n
+}
+
+// Bounds of the time that one measurement is given, and what comes to it: two
+// processes, and what warms them up.
+const (
+	leastShare = 30 * time.Millisecond
+	mostShare  = time.Second
+	starting   = 60 * time.Millisecond
+	warmingUp  = 1.4
+)
+
+// share is the time for one measurement when so much is used and so many are left.
+func (b *bench) share(used time.Duration, left int) time.Duration {
+	each := (b.budget-used)/time.Duration(left) - starting
+	return min(max(time.Duration(float64(each)/warmingUp), leastShare), mostShare)
+}

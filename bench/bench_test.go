@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/serpy-go/serpy/bench/internal/peer"
+)
+
+func TestMain(m *testing.M) {
+	if text, ok := os.LookupEnv(childVariable); ok { // the pairs start this binary
+		os.Exit(runChild(text))
+	}
+	os.Exit(m.Run())
+}
+
+// Each peer does each kind of work once, with few messages, in two real processes.
+func TestEveryPeerAtEveryKind(t *testing.T) {
+	done := make(map[string]bool)
+	turns := make(chan struct{}, 4) // pairs at a time
+	for _, w := range works(true) {
+		w.spec.Depth, w.spec.Conns = min(w.spec.Depth, 100), min(w.spec.Conns, 10)
+		for _, p := range peer.All() {
+			once := fmt.Sprint(p.Name, w.spec.Kind, w.spec.Net, w.spec.Senders, w.spec.Window, w.pin, w.spec.Size > large)
+			if p.Lack(w.spec) != "" || done[once] || len(cpus()) < int(w.pin) {
+				continue
+			}
+			done[once] = true
+			t.Run(w.name+"/"+p.Name, func(t *testing.T) {
+				t.Parallel()
+				turns <- struct{}{}
+				defer func() { <-turns }()
+				smoke(t, cell{work: w, peer: p})
+			})
+		}
+	}
+}
+
+func smoke(t *testing.T, c cell) {
+	t.Helper()
+	r, n, err := measure(t.Context(), c, time.Millisecond, 0, 10)
+	require.NoError(t, err)
+	assert.Positive(t, r.Value)
+	if c.work.spec.Kind == peer.Idle {
+		assert.GreaterOrEqual(t, r.ServerGoroutines, 0.0)
+		return
+	}
+	assert.Positive(t, n)
+	if c.work.unit == micros {
+		assert.GreaterOrEqual(t, r.P99, r.Value)
+	}
+}

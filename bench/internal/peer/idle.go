@@ -1,0 +1,75 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+)
+
+// An idleSide makes many connections, on each of which a goroutine waits for a message
+// that does not come, as the program of a user would.
+type idleSide struct {
+	spec    Spec
+	dial    func() (io.Closer, func() error, error)
+	mu      sync.Mutex
+	closers []io.Closer
+	waiting sync.WaitGroup
+}
+
+// newIdle makes the dialling side; dial gives a connection and how to wait for its
+// next message.
+func newIdle(s Spec, dial func() (io.Closer, func() error, error)) *idleSide {
+	return &idleSide{spec: s, dial: dial}
+}
+
+func (s *idleSide) Run(_ context.Context, n int) (Outcome, error) {
+	const dialers = 8
+	return Outcome{}, each(dialers, func(i int) error {
+		for range share(n, dialers, i) {
+			c, wait, err := s.dial()
+			if err != nil {
+				return err
+			}
+			s.mu.Lock()
+			s.closers = append(s.closers, c)
+			s.mu.Unlock()
+			if wait != nil {
+				s.waiting.Go(func() { _ = wait() })
+			}
+		}
+		return nil
+	})
+}
+
+func (s *idleSide) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.closers {
+		_ = c.Close()
+	}
+	return nil
+}
+
+// each calls f for 0 to n-1, each in a goroutine of its own, and waits for all.
+func each(n int, f func(i int) error) error {
+	if n == 1 {
+		return f(0)
+	}
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { errs[i] = f(i) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// share is the i-th of parts shares of n.
+func share(n, parts, i int) int {
+	k := n / parts
+	if i < n%parts {
+		k++
+	}
+	return k
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// writeText prints the table for a person at a terminal, one work after another.
+func (t *table) writeText(out io.Writer, all []work) {
+	for _, control := range t.controls() {
+		for _, w := range all {
+			if rows := t.sorted(w.name, control); len(rows) > 0 {
+				t.writeWork(out, w, control, rows)
+			}
+		}
+	}
+}
+
+// controls are the congestion controls of the rows, in order; "" is the system's.
+func (t *table) controls() []string {
+	var list []string
+	seen := make(map[string]bool)
+	for _, w := range t.Rows {
+		if !seen[w.Congestion] {
+			seen[w.Congestion] = true
+			list = append(list, w.Congestion)
+		}
+	}
+	return list
+}
+
+func (t *table) writeWork(out io.Writer, w work, control string, rows []*row) {
+	if control == "" {
+		control = t.Congestion
+	}
+	fmt.Fprintf(out, "\n%s (%s, %s; ratio to %s)\n", w.name, w.unit, control, w.ref)
+	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, "peer\tmedian\tspread\tratio\tp99\tp99 ratio\tCPU s/M\tallocs\tlost\tmust\taim\t\t")
+	for _, r := range rows {
+		fmt.Fprintln(tw, r.text())
+	}
+	_ = tw.Flush()
+}
+
+// text is the row with a tab behind each column.
+func (w *row) text() string {
+	if len(w.Rounds) == 0 {
+		return w.Peer + "\t-\t\t\t\t\t\t\t\t\t\t" + w.Error + "\t"
+	}
+	m := w.Median
+	cols := []string{
+		w.Peer, figure(m.Value), fmt.Sprintf("%.0f%%", 100*w.Spread), ratio(w.Ratio), blank(m.P99), ratio(w.RatioP99),
+		blank(m.CPU), fmt.Sprintf("%.2f", m.Alloc), "", "", "", "",
+	}
+	if m.Lost > 0 {
+		cols[8] = fmt.Sprintf("%.0f%%", 100*m.Lost)
+	}
+	if w.Unit == bytesEach {
+		cols[4], cols[7] = "", ""
+		cols[11] = fmt.Sprintf("%.1f goroutines; dialling side %s B, %.1f; resident %s B", m.ServerGoroutines, figure(m.Client), m.ClientGoroutines, figure(m.Resident))
+	}
+	if g, ok := goalOf(w); ok {
+		cols[9], cols[10], cols[11] = ratio(g.must), ratio(g.aim), g.verdict(w)
+	}
+	if w.Error != "" {
+		cols[11] += " (" + w.Error + ")"
+	}
+	return strings.Join(cols, "\t") + "\t"
+}
+
+func blank(v float64) string {
+	if v == 0 {
+		return ""
+	}
+	return figure(v)
+}
+
+func ratio(v float64) string {
+	switch {
+	case v == 0:
+		return ""
+	case v < 0.1:
+		return fmt.Sprintf("%.3f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+// figure writes a value with three digits that count.
+func figure(v float64) string {
+	switch {
+	case v >= 1e6:
+		return fmt.Sprintf("%.3gM", v/1e6)
+	case v >= 1e5:
+		return fmt.Sprintf("%.0fk", v/1e3)
+	case v >= 1e4:
+		return fmt.Sprintf("%.1fk", v/1e3)
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/serpy-go/serpy/bench/internal/peer"
+)
+
+// work is what is measured of each peer that can do it.
+type work struct {
+	name  string
+	title string // of its column
+	spec  peer.Spec
+	pin   pin
+	unit  unit
+	ref   string // the peer that the others are compared with; "work/peer" names one of another work
+	both  bool   // measured under each congestion control
+	once  bool   // measured in one round: it takes long, or does not scatter
+	alone bool   // of the library only
+}
+
+// unit says what a value is, and which way is better.
+type unit string
+
+const (
+	perSecond unit = "messages/s"
+	megabytes unit = "MB/s"
+	micros    unit = "µs" // median of the round trips
+	nanos     unit = "ns/message"
+	bytesEach unit = "B/connection"
+)
+
+// lower says that less is better.
+func (u unit) lower() bool { return u == micros || u == nanos || u == bytesEach }
+
+// The sizes of the works that have one, in bytes.
+const (
+	small  = 128
+	medium = 1 << 10
+	large  = 64 << 10
+	chunk  = 256 << 10
+)
+
+// works are all of them, in the order of the tables.
+func works(quick bool) []work {
+	all := make([]work, 0, 64)
+	for _, size := range []int{16, small, medium, large} {
+		all = append(all, work{
+			name: "oneway-" + sizeName(size), title: sizeTitle(size), unit: perSecond, ref: "rawtcp", both: true,
+			spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: size},
+		})
+	}
+	for _, size := range []int{medium, large} {
+		all = append(all, work{
+			name: "unix-" + sizeName(size), title: "unix socket, " + sizeTitle(size), unit: perSecond, ref: "oneway-" + sizeName(size) + "/rawtcp",
+			spec: peer.Spec{Kind: peer.OneWay, Net: peer.Unix, Size: size},
+		})
+	}
+	all = append(all,
+		work{
+			name: "tls-1k", title: "TLS, 1 KiB", unit: perSecond, ref: "rawtcp", both: true,
+			spec: peer.Spec{Kind: peer.OneWay, Net: peer.TLS, Size: medium},
+		},
+		work{
+			name: "senders-4", title: "4 senders, 128 B", unit: perSecond, ref: "oneway-128/serpy", alone: true,
+			spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: small, Senders: 4},
+		},
+		work{
+			name: "blob", title: "blob", unit: megabytes, ref: "rawtcp", both: true,
+			spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: chunk},
+		},
+	)
+	all = append(all, roundTrips()...)
+	all = append(all,
+		work{
+			name: "acked-1024", title: "acked, 1024 under way", unit: perSecond, ref: "rawtcp",
+			spec: peer.Spec{Kind: peer.Acked, Net: peer.TCP, Size: small, Window: 1024},
+		},
+		work{
+			name: "fanout-100", title: "fan-out, 1 KiB × 100", unit: perSecond, ref: "rawtcp", both: true,
+			spec: peer.Spec{Kind: peer.FanOut, Net: peer.TCP, Size: medium, Conns: 100},
+		},
+		work{
+			name: "idle", title: fmt.Sprintf("%d idle", idleConns(quick)), unit: bytesEach, ref: "rawtcp", once: true,
+			spec: peer.Spec{Kind: peer.Idle, Net: peer.TCP, Size: small},
+		},
+	)
+	return append(all, growth(quick)...)
+}
+
+// roundTrips are measured with both processes on one CPU, and each on one of its own:
+// left to themselves they would be now here, now there.
+func roundTrips() []work {
+	var all []work
+	for _, where := range []struct {
+		name string
+		pin  pin
+	}{{"same", sameCPU}, {"split", splitCPU}} {
+		all = append(all,
+			work{
+				name: "pingpong-" + where.name, title: "ping-pong, " + where.name, unit: micros, ref: "rawtcp", pin: where.pin,
+				spec: peer.Spec{Kind: peer.PingPong, Net: peer.TCP, Size: small},
+			},
+			work{
+				name: "acked-" + where.name, title: "acked, " + where.name, unit: micros, ref: "rawtcp", pin: where.pin,
+				spec: peer.Spec{Kind: peer.Acked, Net: peer.TCP, Size: small, Window: 1},
+			})
+	}
+	return all
+}
+
+// growth is how the library's cost grows with the connections, the queues, the sizes
+// and the messages that it has carried.
+func growth(quick bool) []work {
+	var all []work
+	for _, n := range []int{1, 100, 1000, 10_000} {
+		if n > idleConns(quick) {
+			break
+		}
+		all = append(all, work{
+			name: fmt.Sprintf("conns-%d", n), title: fmt.Sprintf("%d connections", n), unit: nanos, ref: "conns-1/serpy", alone: true,
+			once: n >= 1000,
+			spec: peer.Spec{Kind: peer.Spread, Net: peer.TCP, Size: small, Conns: n},
+		})
+	}
+	for n := 10; n <= 1_000_000; n *= 10 {
+		all = append(all, work{
+			name: fmt.Sprintf("depth-%d", n), title: fmt.Sprintf("%d queued", n), unit: nanos, ref: "depth-1000/serpy", alone: true,
+			spec: peer.Spec{Kind: peer.Depth, Net: peer.TCP, Size: 16, Depth: n},
+		})
+	}
+	for _, size := range []int{1, 16, 256, 4 << 10, large, 1 << 20, 16 << 20} {
+		all = append(all, work{
+			name: "size-" + sizeName(size), title: sizeTitle(size), unit: nanos, ref: "rawtcp", alone: true,
+			spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: size},
+		})
+	}
+	return all
+}
+
+// idleConns is how many connections are made for the work of that name.
+func idleConns(quick bool) int {
+	if quick {
+		return 1000
+	}
+	return 10_000
+}
+
+func sizeName(n int) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%dm", n>>20)
+	case n >= 1<<10:
+		return fmt.Sprintf("%dk", n>>10)
+	}
+	return fmt.Sprint(n)
+}
+
+func sizeTitle(n int) string {
+	switch {
+	case n >= 1<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	case n >= 1<<10:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d B", n)
+}
