@@ -14,6 +14,7 @@ type Receiver struct {
 	info   protocol.BlobInfo
 	window int64
 
+	offered   bool // on this link
 	wanted    bool // the application accepted
 	accepted  bool // and on this link that was said
 	short     bool // a chunk was short: it was the last
@@ -28,11 +29,12 @@ type Receiver struct {
 	outcome
 }
 
-// NewReceiver makes the receiver of an offer. The window is how many bytes the caller has
+// NewReceiver makes the receiver of an offer that the present link brought; LinkUp is for
+// later links. The window is how many bytes the caller has
 // room for, between Chunk and protocol.MaxBlobWindow.
 func NewReceiver(offer *protocol.Blob, window int) *Receiver {
 	r := &Receiver{id: offer.ID, info: offer.Info, window: min(max(int64(window), Chunk), protocol.MaxBlobWindow)}
-	r.name, r.yours = offer.Info.Name, true
+	r.name, r.yours, r.offered = offer.Info.Name, true, true
 	if offer.Info.Attributes != nil { // the offer is a part of what was read
 		r.info.Attributes = append([]byte(nil), offer.Info.Attributes...)
 	}
@@ -52,7 +54,7 @@ func (r *Receiver) Accept(offset int64, state Digest) {
 	if r.wanted || r.err != nil {
 		return
 	}
-	r.wanted, r.openDue = true, true
+	r.wanted, r.openDue = true, r.offered
 	r.has, r.taken, r.resumed, r.state = offset, offset, offset, state
 }
 
@@ -65,7 +67,8 @@ func (r *Receiver) LinkUp() {
 
 // LinkDown says that the link is gone.
 func (r *Receiver) LinkDown() {
-	r.accepted, r.openDue, r.creditDue, r.doneDue, r.abortDue, r.seenDue = false, false, false, false, false, false
+	r.offered, r.accepted = false, false
+	r.openDue, r.creditDue, r.doneDue, r.abortDue, r.seenDue = false, false, false, false, false
 }
 
 // Handle takes a frame about this blob that its sender said, its offer again too, and returns
@@ -96,9 +99,10 @@ func (r *Receiver) Handle(f *protocol.Blob) (data []byte, err error) {
 
 // offeredAgain is the offer at the start of a link.
 func (r *Receiver) offeredAgain(f *protocol.Blob) error {
-	if !sameOffer(&r.info, &f.Info) || r.accepted {
+	if !sameOffer(&r.info, &f.Info) || r.offered {
 		return protocol.Errorf("11.2", "the offer of blob %d changed, or stands twice", r.id)
 	}
+	r.offered = true
 	r.openDue = r.wanted && r.err == nil && !r.done
 	return nil
 }
@@ -153,8 +157,12 @@ func (r *Receiver) end(f *protocol.Blob) error {
 // Taken says that n bytes left the queue: there is room for as many more.
 func (r *Receiver) Taken(n int) {
 	r.taken += int64(n)
-	r.creditDue = r.accepted && !r.complete && r.err == nil &&
-		r.taken+r.window-r.limit >= min(r.window/4, 4*Chunk)
+	if !r.accepted || r.complete || r.err != nil {
+		return
+	}
+	room := r.taken + r.window
+	stuck := r.limit-r.has < Chunk && room-r.has >= Chunk // its sender may wait for less
+	r.creditDue = r.creditDue || stuck || room-r.limit >= min(r.window/4, 4*Chunk)
 }
 
 // Complete says that all has arrived, and the digest matches.

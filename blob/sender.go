@@ -15,7 +15,8 @@ type Sender struct {
 	id   uint64
 	info protocol.BlobInfo
 
-	offered  bool // an offer was written, in whatever link
+	told     bool // an offer was written, on whatever link
+	offered  bool // and on this one
 	accepted bool // the offer of this link was answered
 
 	// What was sent and may be asked for again: sums of the chunks from base to high.
@@ -26,7 +27,7 @@ type Sender struct {
 	next   int64 // where this link goes on
 	limit  int64
 	has    int64 // what the receiver has
-	began  bool  // an offer was accepted, in whatever link
+	began  bool  // an offer was accepted, on whatever link
 	check  *prefix
 
 	ended   bool // the source ended, at high
@@ -73,7 +74,7 @@ func (s *Sender) LinkUp() {
 // LinkDown says that the link is gone. What was sent and not acknowledged may be wanted
 // again.
 func (s *Sender) LinkDown() {
-	s.accepted, s.openDue, s.endDue, s.seenDue = false, false, false, false
+	s.offered, s.accepted, s.openDue, s.endDue, s.seenDue = false, false, false, false, false
 	s.abortDue = false
 }
 
@@ -337,12 +338,8 @@ func (s *Sender) Next(dst []byte) ([]byte, bool) {
 	f := protocol.Blob{ID: s.id}
 	switch {
 	case s.outcome.next(&f):
-		if f.Op == protocol.BlobAbort && !s.offered {
-			s.seen = true
-			return dst, false
-		}
 	case s.openDue:
-		s.openDue, s.offered = false, true
+		s.openDue, s.offered, s.told = false, true, true
 		f.Op, f.Info = protocol.BlobOffer, s.info
 	case s.endDue:
 		s.endDue = false
@@ -369,7 +366,7 @@ func (s *Sender) Abort(code protocol.BlobCode, reason string) {
 	if s.abort(code, reason) {
 		s.forgetSums()
 		s.openDue, s.endDue = false, false
-		s.abortDue = s.offered
-		s.seen = !s.offered // it knows nothing of the blob
+		s.abortDue = s.told
+		s.seen = !s.told // it knows nothing of the blob
 	}
 }
