@@ -1,11 +1,12 @@
 module github.com/serpy-go/serpy
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/cenkalti/backoff/v4 v4.3.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
+	golang.org/x/text v0.43.0
 )
 
 require go.yaml.in/yaml/v3 v3.0.5 // indirect

@@ -18,7 +18,7 @@ import (
 // variables; the pointer is comparable, and safe from any goroutine.
 type Charset struct {
 	name   string
-	raw    bool
+	check  func(text []byte) error // set where a text is written as it is
 	encode func(dst, text []byte) ([]byte, error)
 	decode func(dst, b []byte) ([]byte, error)
 }
@@ -26,13 +26,13 @@ type Charset struct {
 // The charsets that need no tables.
 var (
 	// Raw is no charset: bytes that are no text, which pass as they are.
-	Raw = &Charset{"raw", true, appendAll, appendAll}
+	Raw = as("raw", func([]byte) error { return nil })
 	// ASCII is 7 bits a character.
-	ASCII = &Charset{"ascii", false, appendASCII, appendASCII}
+	ASCII = as("ascii", checkASCII)
 	// Latin1 is ISO 8859-1: a byte is the code point.
-	Latin1 = &Charset{"latin-1", false, encodeLatin1, decodeLatin1}
+	Latin1 = &Charset{"latin-1", nil, encodeLatin1, decodeLatin1}
 	// UTF8 passes as it is, if it is valid.
-	UTF8 = &Charset{"utf-8", false, appendUTF8, appendUTF8}
+	UTF8 = as("utf-8", checkUTF8)
 )
 
 // An Error is a text that a charset cannot write, or bytes that are none of its
@@ -112,7 +112,11 @@ func Of[D, E interface {
 func (c *Charset) Name() string { return c.name }
 
 // IsText is false for [Raw] alone.
-func (c *Charset) IsText() bool { return !c.raw }
+func (c *Charset) IsText() bool { return c != Raw }
+
+// Passes reports whether b stands as it is on the wire and off it: for Raw, ASCII and
+// UTF8, if b is of it. It saves a copy, and is not all that these can encode.
+func (c *Charset) Passes(b []byte) bool { return c.check != nil && c.check(b) == nil }
 
 // Encode appends text as this charset writes it. The error is an [*Error], and dst
 // then is as it was.
@@ -153,15 +157,25 @@ func (c *Charset) ASCIICompatible() bool {
 	return err == nil && bytes.Equal(b, ascii[:])
 }
 
-func appendAll(dst, b []byte) ([]byte, error) { return append(dst, b...), nil }
+// as makes a charset whose texts are written as they are, if check has nothing
+// against them.
+func as(name string, check func([]byte) error) *Charset {
+	pass := func(dst, b []byte) ([]byte, error) {
+		if err := check(b); err != nil {
+			return dst, err
+		}
+		return append(dst, b...), nil
+	}
+	return &Charset{name, check, pass, pass}
+}
 
-func appendASCII(dst, b []byte) ([]byte, error) {
+func checkASCII(b []byte) error {
 	for i, c := range b {
 		if c >= utf8.RuneSelf {
-			return dst, &Error{Offset: i, Err: errNotIn}
+			return &Error{Offset: i, Err: errNotIn}
 		}
 	}
-	return append(dst, b...), nil
+	return nil
 }
 
 // invalid is where b stops to be UTF-8, or -1.
@@ -180,11 +194,11 @@ func invalid(b []byte) int {
 	return at
 }
 
-func appendUTF8(dst, b []byte) ([]byte, error) {
+func checkUTF8(b []byte) error {
 	if at := invalid(b); at >= 0 {
-		return dst, &Error{Offset: at, Err: errInvalid}
+		return &Error{Offset: at, Err: errInvalid}
 	}
-	return append(dst, b...), nil
+	return nil
 }
 
 func encodeLatin1(dst, text []byte) ([]byte, error) {
@@ -197,7 +211,7 @@ func encodeLatin1(dst, text []byte) ([]byte, error) {
 		case r > 0xff:
 			return dst[:start], &Error{Offset: at, Err: errNotIn}
 		}
-		dst = append(dst, byte(r))
+		dst = append(dst, byte(r)) //nolint:gosec // at most 0xff
 		at += n
 	}
 	return dst, nil

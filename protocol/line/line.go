@@ -30,7 +30,7 @@ const (
 	// Drop drops it up to its end, reports a protocol.DroppedError and goes on.
 	Drop Long = iota
 	// Cut hands it over in pieces of MaxLine bytes. All but the last have the
-	// tag Unended.
+	// tag Unended. The Charset is Raw or Latin1.
 	Cut
 	// Refuse ends the link.
 	Refuse
@@ -70,27 +70,34 @@ type Wire struct {
 
 // Validate says what is wrong with the fields, or nil.
 func (w Wire) Validate() error {
-	for _, end := range w.ends() {
-		if len(end) > maxEnd {
-			return fmt.Errorf("line: an end of line of %d bytes; at most %d", len(end), maxEnd)
-		}
-	}
-	cs := w.charset()
-	switch {
+	switch cs := w.charset(); {
 	case w.MaxLine < 0:
 		return fmt.Errorf("line: MaxLine = %d", w.MaxLine)
 	case w.Long > Refuse:
 		return fmt.Errorf("line: Long = %d", w.Long)
-	case w.Blocks && w.Long == Cut:
-		return errors.New("line: a line with blocks cannot be cut")
+	case w.Long == Cut && (w.Blocks || w.maxLine() < 2 || cs != charset.Raw && cs != charset.Latin1):
+		return errors.New("line: only lines without blocks, raw or Latin-1, can be cut, into pieces of at least 2 bytes")
 	case !cs.ASCIICompatible():
 		return fmt.Errorf("line: %s does not write ASCII as it is, so that a line has no end", cs.Name())
-	case cs != charset.Raw && cs != charset.ASCII && cs != charset.Latin1 && cs != charset.UTF8:
-		for _, end := range w.ends() {
-			if strings.ContainsFunc(end, func(r rune) bool { return r >= '0' }) {
-				return fmt.Errorf("line: %q may be a part of a character in %s", end, cs.Name())
-			}
+	}
+	for _, end := range w.ends() {
+		if err := w.validEnd(end); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (w Wire) validEnd(end string) error {
+	cs := w.charset()
+	single := cs == charset.Raw || cs == charset.ASCII || cs == charset.Latin1 || cs == charset.UTF8
+	switch {
+	case len(end) > maxEnd:
+		return fmt.Errorf("line: an end of line of %d bytes; at most %d", len(end), maxEnd)
+	case !single && strings.ContainsFunc(end, func(r rune) bool { return r > ' ' }):
+		return fmt.Errorf("line: %q may be a part of a character in %s", end, cs.Name())
+	case w.Blocks && strings.ContainsAny(end, "#0123456789\"'"):
+		return fmt.Errorf("line: %q has a meaning in lines with blocks", end)
 	}
 	return nil
 }
@@ -109,24 +116,18 @@ func (w Wire) eol() string {
 	return w.EOL
 }
 
-// ends are all ends of a received line, each once and the longest first.
-func (w Wire) ends() []string {
-	list := []string{w.eol()}
-add:
-	for _, end := range w.Ends {
-		if end == "" {
-			continue
+// ends are all ends of a received line, each once and the longest first; "" are none.
+func (w Wire) ends() (list [4]string) {
+	list[0] = w.eol()
+	for n, end := range w.Ends {
+		at := 0
+		for at <= n && len(list[at]) >= len(end) && list[at] != end {
+			at++
 		}
-		at := len(list)
-		for i, have := range list {
-			if have == end {
-				continue add
-			}
-			if len(end) > len(have) {
-				at = min(at, i)
-			}
+		if at > n || list[at] != end {
+			copy(list[at+1:], list[at:])
+			list[at] = end
 		}
-		list = append(list[:at], append([]string{end}, list[at:]...)...)
 	}
 	return list
 }
@@ -168,12 +169,16 @@ func (w Wire) Match(first []byte) protocol.Match {
 // the charset does not have, an end of line outside of a block; and a line longer than
 // MaxLine. Int and Float travel as their digits; Tag, Time and Header are left out.
 func (w Wire) Check(m *protocol.Meta, payload []byte) error {
-	_, err := w.newEncoder().appendLine(nil, m, payload)
+	e := w.newEncoder()
+	_, err := e.line(m, payload)
 	return err
 }
 
 // NewEncoder makes the encoder of one link.
-func (w Wire) NewEncoder() protocol.Encoder { return w.newEncoder() }
+func (w Wire) NewEncoder() protocol.Encoder {
+	e := w.newEncoder()
+	return &e
+}
 
 // NewDecoder makes the decoder of one link, for lines of at most limit bytes, blocks
 // and all, and in UTF-8.

@@ -91,7 +91,7 @@ func (e *encoder) Append(dst []byte, f *protocol.Frame) ([]byte, error) {
 	}
 	start := len(dst)
 	for run := f.Body; len(run) > 0; {
-		u, rest, err := protocol.NextUnit(run)
+		u, rest, err := protocol.NextWhole(run)
 		if err != nil {
 			return dst[:start], err
 		}
@@ -121,35 +121,38 @@ func (e *encoder) Append(dst []byte, f *protocol.Frame) ([]byte, error) {
 type decoder struct {
 	wire  Wire
 	limit int
+	part  []byte // of the message, what came before
 	done  bool
 }
 
-// Decode reads the one message of a link. The text is in memory of its own.
+// Decode reads the one message of a link. What came with it is all that may come.
 func (d *decoder) Decode(b []byte) (f protocol.Frame, n int, err error) {
-	if len(b) == 0 {
+	switch {
+	case len(b) == 0:
 		return f, 0, protocol.ErrShort
-	}
-	if d.done {
+	case d.done:
 		return f, 0, errSecond
 	}
-	size, err := d.wire.size(b, min(d.limit, MaxPayload))
-	if err == nil && len(b) < size {
-		err = errShort
+	whole := b
+	if len(d.part) > 0 {
+		whole = append(d.part, b...)
 	}
-	if errors.Is(err, errShort) {
-		return f, 0, protocol.ErrShort
+	size, err := d.wire.size(whole, min(d.limit, MaxPayload))
+	if errors.Is(err, errShort) || err == nil && len(whole) < size {
+		d.part = append(d.part, b...)
+		return f, len(b), protocol.ErrShort
 	}
 	if err != nil {
 		return f, 0, err
 	}
-	text, err := d.wire.Parse(b) // all of it: nothing may stand behind
+	text, err := d.wire.Parse(whole) // all of it: nothing may stand behind
 	if err != nil {
 		return f, 0, err
 	}
 	if len(text) > d.limit { // in UTF-8
 		return f, 0, fmt.Errorf("%w: a text of %d bytes; at most %d are taken", errTooLarge, len(text), d.limit)
 	}
-	d.done = true
+	d.done, d.part = true, nil
 	f = protocol.Frame{Kind: protocol.KindData, Count: 1}
 	var fields []byte
 	if d.wire.charset().IsText() {
@@ -157,5 +160,13 @@ func (d *decoder) Decode(b []byte) (f protocol.Frame, n int, err error) {
 	}
 	body := make([]byte, 0, protocol.UnitLen(len(fields), len(text)))
 	f.Body = protocol.AppendUnit(body, 0, fields, text)
-	return f, size, nil
+	return f, len(b), nil
+}
+
+// Finish says that a message was not whole when the link ended.
+func (d *decoder) Finish() (protocol.Frame, error) {
+	if len(d.part) == 0 {
+		return protocol.Frame{}, nil
+	}
+	return protocol.Frame{}, &protocol.DroppedError{Err: fmt.Errorf("%w: %d bytes of it", errShort, len(d.part))}
 }

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/serpy-go/serpy/protocol"
 	"github.com/serpy-go/serpy/protocol/charset"
 )
 
@@ -131,7 +132,7 @@ var (
 	errShort    = errors.New("npipes: the message is cut short")
 	errBehind   = errors.New("npipes: bytes behind the message")
 	errCRC      = errors.New("npipes: wrong CRC")
-	errTooLarge = errors.New("npipes: too large a message")
+	errTooLarge = fmt.Errorf("npipes: %w", protocol.ErrTooLarge)
 	errSecond   = errors.New("npipes: a second message on one connection")
 )
 
@@ -227,7 +228,7 @@ func (w Wire) size(b []byte, limit int) (int, error) {
 	order := w.Order.bytes()
 	message, data := order.Uint32(b), order.Uint32(b[4:])
 	switch {
-	case uint64(data) > uint64(max(limit, 0)): //nolint:gosec // not negative
+	case uint64(data) > uint64(max(limit, 0)):
 		return 0, fmt.Errorf("%w: a payload of %d bytes; at most %d are taken", errTooLarge, data, limit)
 	case !w.AnyLength && message != data+overhead-uncounted:
 		return 0, fmt.Errorf("npipes: a message length of %d for %d bytes of data", message, data)

@@ -165,9 +165,9 @@ func TestMatch(t *testing.T) {
 	for _, other := range []string{"\x89SPY\r\n\x1a\n", "\x01SETMODE0\x1f", "\xde\xca\xfe\xca\xfe", "*IDN?\n", "\x00\x00\x00\x0d\x01"} {
 		assert.Equal(t, protocol.No, w.Match([]byte(other)), other)
 	}
-	any := npipes.Wire{AnyLength: true}
-	assert.Equal(t, protocol.Yes, any.Match([]byte("\xff\xff\xff\xff\x00\x00\x00\x05")))
-	assert.Equal(t, protocol.More, any.Match([]byte("\xff\xff\xff\xff\x00")))
+	lax := npipes.Wire{AnyLength: true}
+	assert.Equal(t, protocol.Yes, lax.Match([]byte("\xff\xff\xff\xff\x00\x00\x00\x05")))
+	assert.Equal(t, protocol.More, lax.Match([]byte("\xff\xff\xff\xff\x00")))
 	little := npipes.Wire{Order: npipes.Little}
 	assert.Equal(t, protocol.More, little.Match([]byte{0x0d}))
 	assert.Equal(t, protocol.No, little.Match(hello[:4]))
@@ -213,7 +213,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			require.Error(t, failed)
 			require.Nil(t, text)
-			require.Zero(t, n)
+			require.LessOrEqual(t, n, len(b))
 			return
 		}
 		require.NotNil(t, text)

@@ -20,44 +20,44 @@ import (
 // of received bytes.
 type vector struct {
 	Op, Encoding, Endian, Text, Hex, Error, Note, Result string
-	CRC                                                   bool
-	Zlib                                                  *bool `json:"crc_is_zlib_of_payload"`
+	CRC                                                  bool
+	Zlib                                                 *bool `json:"crc_is_zlib_of_payload"`
 }
 
 var charsets = map[string]*charset.Charset{"ascii": charset.ASCII, "utf-8": charset.UTF8, "latin-1": charset.Latin1}
 
-func vectors(t testing.TB) (list []vector) {
-	t.Helper()
+func vectors(tb testing.TB) (list []vector) {
+	tb.Helper()
 	f, err := os.Open("testdata/npipes.jsonl")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, f.Close()) }()
+	require.NoError(tb, err)
+	defer func() { require.NoError(tb, f.Close()) }()
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var v vector
-		require.NoError(t, json.Unmarshal(lines.Bytes(), &v))
+		require.NoError(tb, json.Unmarshal(lines.Bytes(), &v))
 		list = append(list, v)
 	}
-	require.NoError(t, lines.Err())
-	require.Len(t, list, 270)
+	require.NoError(tb, lines.Err())
+	require.Len(tb, list, 270)
 	return list
 }
 
-func (v *vector) bytes(t testing.TB) []byte {
-	t.Helper()
+func (v *vector) bytes(tb testing.TB) []byte {
+	tb.Helper()
 	b, err := hex.DecodeString(v.Hex)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return b
 }
 
-func (v *vector) wire(t testing.TB) npipes.Wire {
-	t.Helper()
+func (v *vector) wire(tb testing.TB) npipes.Wire {
+	tb.Helper()
 	w := npipes.Wire{CRC: v.CRC}
 	if v.Op == "encode" {
 		w.Charset = charsets[v.Encoding]
-		require.NotNil(t, w.Charset, v.Encoding)
+		require.NotNil(tb, w.Charset, v.Encoding)
 		order, err := npipes.OrderOf(v.Endian)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		if v.Endian == "native" {
 			order = npipes.Little // that of the machine that made the vectors
 		}
@@ -142,20 +142,32 @@ func TestVectorsByEverySplit(t *testing.T) {
 			}
 			dec := w.NewDecoder(0)
 			f, n, err := dec.Decode(b[:cut])
-			if cut < len(b) && errors.Is(err, protocol.ErrShort) {
-				f, n, err = dec.Decode(b)
+			if errors.Is(err, protocol.ErrShort) {
+				require.Equal(t, cut, n)
+				_, finished := w.NewDecoder(0).(protocol.Finisher).Finish()
+				require.NoError(t, finished)
+				f, n, err = dec.Decode(b[cut:])
 			}
 			if refused != nil {
-				if n > 0 { // a whole message, and bytes behind it that came later
+				if err == nil { // a whole message, and bytes behind it that came later
 					require.Equal(t, "one byte more", v.Note)
-					_, _, err = dec.Decode(b[n:])
+					_, _, err = dec.Decode(b[cut:])
 				}
-				require.Error(t, err, "%v cut at %d", v, cut)
+				if errors.Is(err, protocol.ErrShort) {
+					_, err = dec.(protocol.Finisher).Finish()
+				}
+				if len(b) > 0 {
+					require.Error(t, err, "%v cut at %d", v, cut)
+				}
 				continue
 			}
 			require.NoError(t, err, "%v cut at %d", v, cut)
-			require.Equal(t, len(b), n)
+			if cut < len(b) {
+				require.Equal(t, len(b)-cut, n)
+			}
 			require.Equal(t, string(want), textOf(t, f))
+			_, finished := dec.(protocol.Finisher).Finish()
+			require.NoError(t, finished)
 			_, _, err = dec.Decode(nil)
 			require.ErrorIs(t, err, protocol.ErrShort)
 			_, _, err = dec.Decode([]byte{0})
@@ -165,15 +177,15 @@ func TestVectorsByEverySplit(t *testing.T) {
 }
 
 // textOf is the one message of a frame, of type Text.
-func textOf(t testing.TB, f protocol.Frame) string {
-	t.Helper()
-	require.Equal(t, protocol.KindData, f.Kind)
-	require.Equal(t, 1, f.Count)
+func textOf(tb testing.TB, f protocol.Frame) string {
+	tb.Helper()
+	require.Equal(tb, protocol.KindData, f.Kind)
+	require.Equal(tb, 1, f.Count)
 	u, rest, err := protocol.NextUnit(f.Body)
-	require.NoError(t, err)
-	require.Empty(t, rest)
+	require.NoError(tb, err)
+	require.Empty(tb, rest)
 	m, err := protocol.DecodeMeta(u.Meta)
-	require.NoError(t, err)
-	require.Equal(t, protocol.Text, m.Type)
+	require.NoError(tb, err)
+	require.Equal(tb, protocol.Text, m.Type)
 	return string(u.Payload)
 }
