@@ -145,7 +145,7 @@ func (c *Connection) shutdown(ctx context.Context, code protocol.Code, reason st
 	c.closing, c.sendClosed = true, true
 	c.unstageAll()
 	c.wakeAllRooms()
-	c.patient = patient && c.q.messages > 0
+	c.patient = patient && (c.q.messages > 0 || c.blobs.running > 0)
 	c.closeCode, c.closeReason = code, reason
 	down, never, wait := c.link == nil, c.stats.links == 0, c.patient
 	c.mu.Unlock()
@@ -157,9 +157,11 @@ func (c *Connection) shutdown(ctx context.Context, code protocol.Code, reason st
 	default:
 		poke(c.redial)
 		err = c.flush(ctx)
+		c.awaitBlobs(ctx)
 	}
 	c.mu.Lock()
 	c.patient = false
+	c.abortBlobs()
 	c.sess.Close(code, reason)
 	c.closeNow = c.closeNow || err != nil
 	c.kick()

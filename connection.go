@@ -114,6 +114,7 @@ type Guarantees struct {
 	Resumes     bool // what is unconfirmed survives a lost link
 	Correlates  bool // a reply names its request
 	CleanBinary bool // any byte may stand in a payload without base85
+	Blobs       bool // SendBlob works; known while a link is up
 	AckWhen     AckWhen
 }
 
@@ -163,6 +164,7 @@ func newConnection(o *Options, s *Server, address string, codec protocol.Codec) 
 	}
 	c.rq.init(o.MaxMessage, units, room)
 	c.events.keep = keptEvents
+	c.blobs.offered = make(chan struct{}, 1)
 	return c
 }
 
@@ -216,7 +218,7 @@ func (c *Connection) Guarantees() Guarantees {
 	defer c.mu.Unlock()
 	return Guarantees{
 		Confirms: c.caps.Acks != protocol.NoAcks, Resumes: c.caps.Resume,
-		Correlates: c.caps.Correlates, CleanBinary: c.caps.CleanBinary, AckWhen: c.sess.PeerAckWhen(),
+		Correlates: c.caps.Correlates, CleanBinary: c.caps.CleanBinary, Blobs: c.blobs.speaks, AckWhen: c.sess.PeerAckWhen(),
 	}
 }
 

@@ -49,6 +49,7 @@ type link struct {
 
 	// Guarded by c.mu.
 	picked     []picked
+	blobBody   []byte
 	chunk      *blobChunk // of a blob, behind what was picked
 	writing    bool
 	saidClose  bool
@@ -102,6 +103,7 @@ func (l *link) read() error {
 		if k := l.in.sparse; k != nil {
 			l.in.sparse = nil
 			l.c.rq.compact(k)
+			l.c.compactBlobs(k)
 			k.release(1)
 		}
 		n, err := l.fill(buf)

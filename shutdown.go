@@ -100,6 +100,7 @@ func (c *Connection) interrupt(err error) {
 	c.cutOff = err
 	c.mu.Unlock()
 	c.rq.signal()
+	poke(c.blobs.offered)
 }
 
 // forget takes a connection that has ended out of the lists.

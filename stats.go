@@ -15,6 +15,14 @@ type Stats struct {
 	Dropped      uint64                        // of those sent, dropped by our policy, or because the peer takes none so large
 	Missing      [gapReasons]uint64            // messages that gaps in the peer's stream named, by GapReason
 	Links        int                           // links that were up
+	Blobs        BlobStats
+}
+
+// BlobStats are the counts of blobs.
+type BlobStats struct {
+	Sending, Receiving       int    // blobs under way now
+	Sent, Received           uint64 // that came to their end, and were checked
+	SentBytes, ReceivedBytes uint64 // of data; what was sent again is counted again
 }
 
 // counters are the part of Stats that nothing else knows. Guarded by c.mu.
@@ -39,6 +47,7 @@ func (c *Connection) Stats() Stats {
 	c.rq.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s.Blobs = c.blobs.counts()
 	s.SendQueue.Messages, s.SendQueue.Bytes = c.q.messages, c.q.bytes+c.stage.bytes
 	s.Sent, s.Confirmed, s.Dropped = c.q.accepted, c.stats.confirmed, c.stats.dropped
 	s.Redelivered, s.Links = c.stats.redelivered, c.stats.links

@@ -232,6 +232,9 @@ func (l *link) pick(now time.Time) (err error) {
 		}
 		return err
 	}
+	if l.chunk != nil || c.blobsDue() { // nothing may follow the Close
+		return err
+	}
 	if f, ok := c.sess.NextClose(now); ok && err == nil {
 		err = l.say(f)
 		l.saidClose = true

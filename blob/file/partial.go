@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/serpy-go/serpy/blob"
 	"github.com/serpy-go/serpy/protocol"
@@ -24,11 +25,11 @@ type Partial struct {
 	key       protocol.BlobInfo
 	overwrite bool
 	gone      chan struct{}
+	stalled   atomic.Bool
 
 	mu      sync.Mutex
 	w       *writing // nil: closed
 	err     error    // why, if not by Close
-	stalled bool
 	resumed int64
 	begin   blob.Digest
 }
@@ -85,7 +86,7 @@ func (p *Partial) giveWay(key *protocol.BlobInfo) bool {
 	if p.w == nil {
 		return true
 	}
-	if !p.stalled && !sameSource(&p.key, key) {
+	if !p.stalled.Load() && !sameSource(&p.key, key) {
 		return false
 	}
 	p.end(fmt.Errorf("%w: %q was begun again", blob.ErrBusy, p.name))
@@ -115,11 +116,9 @@ func (p *Partial) end(err error) {
 func (p *Partial) Has() (bytes int64, state blob.Digest) { return p.resumed, p.begin }
 
 // Stall says whether the sender is out of reach: then another blob of the name may take the
-// place of this one.
+// place of this one. It never waits for the disk.
 func (p *Partial) Stall(on bool) {
-	p.mu.Lock()
-	p.stalled = on
-	p.mu.Unlock()
+	p.stalled.Store(on)
 }
 
 // Replaced is closed when a newer blob took the place of this one; Write says so too.
