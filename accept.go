@@ -230,9 +230,21 @@ func (s *Server) shake(h *handshake) (c *Connection, l *link, err error) {
 	if err := transport.Tune(conn, s.opt.Transport); err != nil {
 		s.log.Warn("serpy: socket options", "err", err)
 	}
-	codec := s.opt.Wires[0]
+	codec, in, err := s.match(conn)
+	if err != nil {
+		return nil, nil, err
+	}
 	l = newLink(codec, s.opt.MaxMessage, conn)
+	l.in = in
 	l.peer = peerOf(conn, addrString(conn), codec.Name())
+	if l.foreign != nil {
+		c, err = s.openForeign(h, l)
+		if err != nil {
+			l.in.close()
+			l = nil // nothing can be said to the peer
+		}
+		return c, l, err
+	}
 	f, err := l.readFrame()
 	if err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -318,7 +330,7 @@ func (s *Server) openNew(l *link, opening protocol.ID) (*Connection, error) {
 			return nil, turnAway(protocol.CodeRefused, err.Error())
 		}
 	}
-	c := newConnection(s.opt, s, "", s.opt.Wires[0])
+	c := newConnection(s.opt, s, "", l.codec)
 	c.newSession(id, protocol.ID{}, 0)
 	c.peer = l.peer // Accept may give it before the link is brought in
 	s.mu.Lock()
@@ -329,10 +341,7 @@ func (s *Server) openNew(l *link, opening protocol.ID) (*Connection, error) {
 		s.mu.Unlock()
 		return nil, turnAway(protocol.CodeGoingAway, "the server goes away")
 	}
-	s.conns[id] = c
-	s.order.add(c)
-	s.waiting = append(s.waiting, c)
-	s.counts.Accepted++
+	s.list(c, id)
 	s.mu.Unlock()
 	if err := s.bring(c, l, opening, false); err != nil {
 		// The dialler may come again with the same session: it is parked.
@@ -377,6 +386,10 @@ func (s *Server) bring(c *Connection, l *link, opening protocol.ID, resumed bool
 
 // serveLink reads a link to its end, and parks or ends the session.
 func (s *Server) serveLink(c *Connection, l *link) {
+	if l.foreign != nil {
+		s.serveForeign(c, l)
+		return
+	}
 	err := l.ended(l.read())
 	broken := c.detachLink(l, err)
 	defer close(l.gone) // a link that takes over finds the session parked or ended

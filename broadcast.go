@@ -12,7 +12,8 @@ import (
 // Broadcast queues m for every connection but those excepted. It never waits: a peer
 // without room misses it and finds a Gap in its place, or what its queue's Policy
 // drops for it. missed is how many peers do; err says that m itself cannot be sent.
-// Where a wire has no acknowledgements, an acked m goes as a plain one.
+// Where a wire has no acknowledgements, an acked m goes as a plain one; what it cannot
+// carry as it is goes as base85. A peer whose wire cannot carry m at all misses it.
 func (s *Server) Broadcast(m Message, except ...*Connection) (missed int, err error) {
 	w, err := encodeShared(&m, s.opt)
 	if err != nil {
@@ -22,7 +23,7 @@ func (s *Server) Broadcast(m Message, except ...*Connection) (missed int, err er
 		if slices.Contains(except, c) {
 			continue
 		}
-		if had, _ := c.cast(&w, true); !had {
+		if had, _ := c.cast(c.formOf(w), true); !had {
 			missed++
 		}
 	}
@@ -41,34 +42,43 @@ func (s *Server) BroadcastWait(ctx context.Context, m Message, except ...*Connec
 		return opError("broadcast", err)
 	}
 	var slow []*Connection
+	var forms []*wireMessage
 	for _, c := range s.Connections() {
 		if slices.Contains(except, c) {
 			continue
 		}
-		if _, full := c.cast(&w, !c.blocks()); full {
-			slow = append(slow, c)
+		form := c.formOf(w)
+		if _, full := c.cast(form, !c.blocks()); full {
+			slow, forms = append(slow, c), append(forms, form)
 		}
 	}
-	for _, c := range slow {
-		shared := w
-		if _, err := c.admit(ctx, &shared, true); err != nil && ctx.Err() != nil {
+	for i, c := range slow {
+		form := *forms[i]
+		if _, err := c.admit(ctx, &form, true); err != nil && ctx.Err() != nil {
 			return opError("broadcast", err)
 		}
 	}
 	return nil
 }
 
-// encodeShared encodes a message once for all connections.
-func encodeShared(m *Message, o *Options) (w wireMessage, err error) {
+// encodeShared encodes a message for all connections, in its own mode.
+func encodeShared(m *Message, o *Options) (*shared, error) {
 	if !m.Mode.Valid() {
-		return w, &OptionError{"Message.Mode", m.Mode, "not one of the four modes"}
+		return nil, &OptionError{"Message.Mode", m.Mode, "not one of the four modes"}
 	}
 	if len(m.Data) > o.MaxMessage || len(m.Data) > o.SendQueue.Bytes {
-		return w, ErrTooLarge
+		return nil, ErrTooLarge
 	}
-	c := *m
-	c.role, c.correlation = protocol.Ordinary, 0
-	if err := w.encode(&c); err != nil {
+	s := &shared{m: *m}
+	s.m.role, s.m.correlation = protocol.Ordinary, 0
+	w, err := encodeWhole(&s.m)
+	s.forms[m.Mode] = &w
+	return s, err
+}
+
+// encodeWhole encodes a message into memory that nobody else writes to.
+func encodeWhole(m *Message) (w wireMessage, err error) {
+	if err := w.encode(m); err != nil {
 		return w, err
 	}
 	if !w.owned {
@@ -84,7 +94,7 @@ func (c *Connection) blocks() bool {
 }
 
 // cast queues a shared message without waiting. Where that drops one, or where the
-// peer takes none of this size, it leaves a gap and says that the peer did not have
+// peer or its wire (w is nil) takes none such, it leaves a gap and says that the peer did not have
 // all. Without room it leaves a gap if mark is set, and says full otherwise.
 func (c *Connection) cast(w *wireMessage, mark bool) (had, full bool) {
 	c.mu.Lock()
@@ -92,7 +102,7 @@ func (c *Connection) cast(w *wireMessage, mark bool) (had, full bool) {
 	if c.sendError() != nil {
 		return true, false // it is going: nothing is missed that it could have had
 	}
-	if w.plainSize() <= c.most() {
+	if w != nil && w.plainSize() <= c.most() {
 		before := c.stats.dropped
 		if _, ok := c.tryAdmit(w, nil); ok {
 			c.kick()

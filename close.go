@@ -145,6 +145,7 @@ func (c *Connection) shutdown(ctx context.Context, code protocol.Code, reason st
 	c.closing, c.sendClosed = true, true
 	c.unstageAll()
 	c.wakeAllRooms()
+	c.stir()
 	c.patient = patient && (c.q.messages > 0 || c.blobs.running > 0)
 	c.closeCode, c.closeReason = code, reason
 	down, never, wait := c.link == nil, c.stats.links == 0, c.patient

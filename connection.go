@@ -61,6 +61,7 @@ type Connection struct {
 	closeNow    bool  // do not wait for the data to be written
 	patient     bool  // closing, but waiting for the link to come back
 	lastTry     bool  // closing, with the link down: one more attempt is under way
+	wanted      bool  // of a wire with one message a link: somebody waits for one
 	askAck      bool  // Flush waits: ask for an acknowledgement
 	reconnect   bool
 	ended       bool
@@ -163,6 +164,7 @@ func newConnection(o *Options, s *Server, address string, codec protocol.Codec) 
 		room = s.share(room)
 	}
 	c.rq.init(o.MaxMessage, units, room)
+	c.rq.whole, c.q.foreign = !c.caps.Resume, !c.caps.Resume
 	c.events.keep = keptEvents
 	c.blobs.offered = make(chan struct{}, 1)
 	return c
@@ -176,7 +178,7 @@ func (c *Connection) newSession(id, secret protocol.ID, redelivered int) {
 		base = c.q.groups.at(0).firstID - 1
 	}
 	heartbeat := c.opt.Heartbeat
-	if heartbeat == off {
+	if heartbeat == off || !c.caps.Resume {
 		heartbeat = 0
 	}
 	c.sess = session.New(c.caps, session.Config{

@@ -32,6 +32,8 @@ type link struct {
 	plain  bool           // writev and going on after a timeout work
 	raw    *rawWriter     // nil: every write may wait
 
+	foreign *foreignLink // nil: the wire has a Hello
+
 	// The reader's own.
 	in     readBuffer
 	offset int64
@@ -64,6 +66,10 @@ func newLink(codec protocol.Codec, maxMessage int, conn net.Conn) *link {
 	l := &link{codec: codec, conn: conn, enc: codec.NewEncoder(), dec: codec.NewDecoder(maxMessage), gone: make(chan struct{})}
 	l.sealer, _ = l.enc.(protocol.Sealer)
 	_, l.plain = transport.Plain(conn)
+	if !codec.Caps().Resume {
+		l.foreign = newForeignLink(codec)
+		return l
+	}
 	l.raw = newRawWriter(conn)
 	return l
 }
@@ -84,11 +90,17 @@ func (l *link) kill(err error) {
 		if l.err == nil {
 			l.err = err
 		}
+		if l.foreign != nil {
+			poke(l.foreign.room)
+		}
 	}
 }
 
 // read reads the link until it ends, and says why it did.
 func (l *link) read() error {
+	if l.foreign != nil {
+		return l.readForeign()
+	}
 	l.heard = time.Now()
 	l.setReadDeadline(l.heard)
 	for short := true; ; {

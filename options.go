@@ -21,11 +21,15 @@ type Options struct {
 	// Name is told to the peer, who may show it and must not trust it. At most
 	// 1 KiB.
 	Name string
-	// Wires are the wires spoken; nil is [Native] alone. A server tells them
-	// apart by the first bytes; a dialler speaks exactly one.
+	// Wires are the wires spoken; nil is [Native] alone. A dialler speaks exactly
+	// one. A server tells them apart by the first bytes: the first in this order
+	// that takes them for its own has the client, so one that takes anything
+	// (serpy1, line) stands last. With one wire alone nothing is told apart.
+	// docs/wires.md says what each of them promises.
 	Wires []protocol.Codec
-	// SilentWire (s): a client silent for this long is taken for a speaker of
-	// the first of Wires other than Native, which always speaks first. 1 s.
+	// SilentWire (s): a client of several Wires that is silent for this long is
+	// taken for a speaker of the first of them on which a server may speak first,
+	// which is not Native. 1 s, and less than HandshakeTimeout.
 	SilentWire time.Duration
 	// TLS is for tls:// addresses; nil is the system's roots (c), an error (s).
 	TLS *tls.Config
@@ -273,10 +277,15 @@ func cloneTLS(c *tls.Config) *tls.Config {
 }
 
 func (o *Options) check() error {
+	names := make(map[string]bool)
 	for _, w := range o.Wires {
-		if w == nil {
+		switch {
+		case w == nil:
 			return &OptionError{"Wires", o.Wires, "a wire is nil"}
+		case names[w.Name()]:
+			return &OptionError{"Wires", w.Name(), "a wire is there twice: the second would never be chosen"}
 		}
+		names[w.Name()] = true
 	}
 	if o.MaxMessage > maxQueueBytes {
 		return &OptionError{"MaxMessage", o.MaxMessage, "at most 1 GiB"}

@@ -61,6 +61,7 @@ type sendQueue struct {
 	messages int  // accepted and not resolved, staged ones too
 	bytes    int  // of the groups' bodies
 	largest  int  // payload of the largest message so far, at least
+	foreign  bool // nothing is cut into fragments
 	wholes   bool // keep the fragments of a message until all of it is resolved
 }
 

@@ -44,6 +44,7 @@ type receiveQueue struct {
 	mu                 sync.Mutex
 	regions            ring[region]
 	wake               chan struct{} // capacity 1: look again
+	whole              bool          // the wire is a foreign one: units of any size, and no numbers
 	limit              int           // MaxMessage, or FragmentSize if that is more
 	maxUnits, maxBytes uint64        // the room
 
@@ -185,7 +186,11 @@ func (q *receiveQueue) nextUnit() (r *region, u protocol.Unit, wire uint64) {
 		q.enter(r.era)
 	}
 	before := len(r.run)
-	u, rest, err := protocol.NextUnit(r.run)
+	next := protocol.NextUnit
+	if q.whole {
+		next = protocol.NextWhole
+	}
+	u, rest, err := next(r.run)
 	if err == nil && (r.count == 1) != (len(rest) == 0) {
 		err = protocol.Errorf("3.1", "a group has another count of units than it says")
 	}
@@ -354,6 +359,9 @@ func (q *receiveQueue) finish(m *Message, e *era, first, wire uint64) {
 		q.done(first, m.unit, wire)
 	}
 	q.delivered++
+	if q.whole {
+		m.ID = 0
+	}
 }
 
 // setMeta takes what a message carries beside its payload.

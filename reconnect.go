@@ -126,6 +126,13 @@ func (c *Connection) run(first chan<- error) {
 			c.finishDialled(err, first)
 			return
 		}
+		if c.statsLinks() > 0 && !c.awaitDemand() {
+			c.finishDialled(err, first)
+			return
+		}
+		if errors.Is(err, errMessageDone) {
+			continue
+		}
 		if !c.pause(r, err) {
 			c.finishDialled(err, first)
 			return
@@ -153,7 +160,10 @@ func (c *Connection) runLink(r *redialler, first chan<- error, attempt int) erro
 	c.stats.progress = false
 	c.mu.Unlock()
 	r.linked(time.Since(up), progress)
-	if broken || !c.caps.Resume || errors.Is(err, errGoingAway) {
+	if l.foreign != nil {
+		return c.foreignLost(err)
+	}
+	if broken || errors.Is(err, errGoingAway) {
 		return c.loseSession(err)
 	}
 	return err

@@ -131,7 +131,7 @@ func (c *Connection) sendSmall(data []byte, u protocol.UnitFlags, awaited bool) 
 // behind the last. c.mu is held.
 func (c *Connection) fits(n int) bool {
 	b := &c.bounds
-	return n <= protocol.FragmentSize && c.caps.CleanBinary && c.caps.MaxPayload == 0 && !b.Policy.drops() &&
+	return n <= protocol.FragmentSize && c.caps.Resume && !b.Policy.drops() &&
 		!c.sendClosed && !c.ended && len(c.rooms) == 0 &&
 		c.q.messages < b.Messages && c.q.bytes+n+8 <= b.Bytes && c.stage.list.len() == 0 && n <= c.most()
 }
@@ -182,16 +182,13 @@ func (c *Connection) prepare(m *Message) (w wireMessage, err error) {
 	if !m.Mode.Valid() {
 		return w, &OptionError{"Message.Mode", m.Mode, "not one of the four modes"}
 	}
-	if !c.caps.CleanBinary && !m.Mode.IsBase85() && c.codec.Check(&protocol.Meta{Mode: m.Mode, Type: m.Type}, m.Data) != nil {
-		m.Mode += Base85
-	}
-	if m.Mode.IsAcked() && c.caps.Acks == protocol.NoAcks {
-		return w, ErrUnsupported
+	if err := c.suit(m); err != nil {
+		return w, err
 	}
 	if err := w.encode(m); err != nil {
 		return w, err
 	}
-	if err := c.codec.Check(&w.meta, w.payload); err != nil {
+	if err := c.check(&w); err != nil {
 		return w, err
 	}
 	c.mu.Lock()

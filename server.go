@@ -70,7 +70,7 @@ const maxTombstones = 4096
 // Listen listens on an address, as Dial takes it, and accepts at once; ":0" picks a
 // port, see Address. Sessions wait, bounded by MaxConnections, for Serve or Accept.
 func Listen(address string, o *Options) (*Server, error) {
-	opt, err := o.withDefaults()
+	opt, err := o.forServer()
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func Listen(address string, o *Options) (*Server, error) {
 
 // NewServer serves on the caller's listener, which the server then owns.
 func NewServer(l net.Listener, o *Options) (*Server, error) {
-	opt, err := o.withDefaults()
+	opt, err := o.forServer()
 	if err != nil {
 		return nil, err
 	}

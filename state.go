@@ -17,7 +17,7 @@ func (c *Connection) attachLink(l *link) error {
 		return &LinkError{Op: "handshake", Addr: l.peer.Address, Err: ErrClosed}
 	}
 	written := c.sess.Next()
-	if err := c.sess.LinkUp(now, &l.hello); err != nil {
+	if err := c.linkUpSession(now, l); err != nil {
 		c.mu.Unlock()
 		err = l.protocolError(err)
 		l.protest(err)
@@ -125,6 +125,7 @@ func (c *Connection) taken(f *freed) {
 
 // ackIfDue starts an acknowledgement that should not wait for data. c.mu is held.
 func (c *Connection) ackIfDue() {
+	c.stir()
 	if l := c.link; l != nil && c.sess.AckDue(time.Time{}, false) {
 		l.ackNow = true
 		c.kick()
@@ -137,7 +138,10 @@ func (c *Connection) processed(m *Message, reason string, refused bool) {
 		return
 	}
 	var nack *protocol.Nack
-	if refused {
+	if refused && !c.caps.Resume && c.cannotRefuse(m) {
+		return
+	}
+	if refused && c.caps.Resume {
 		nack = &protocol.Nack{Unit: m.unit, Reason: protocol.Clip(reason)}
 	}
 	c.mu.Lock()

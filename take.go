@@ -21,6 +21,7 @@ func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
 		if ok || err != nil {
 			return m, opError("receive", err)
 		}
+		c.want()
 		select {
 		case <-c.rq.wake:
 		case <-c.done:
@@ -162,6 +163,7 @@ func (c *Connection) ReceiveBatch(ctx context.Context, into []Message) (n int, e
 			into[0] = m
 			return 1, nil
 		}
+		c.want()
 		select {
 		case <-c.rq.wake:
 		case <-c.done:

@@ -95,7 +95,7 @@ func (w *wireMessage) flags() (f protocol.Flags) {
 // appendTo puts the message into the groups of a queue.
 func (w *wireMessage) appendTo(q *sendQueue) {
 	u := w.meta.Mode.Flags()
-	if len(w.payload) <= protocol.FragmentSize {
+	if len(w.payload) <= protocol.FragmentSize || q.foreign {
 		if w.owned && len(w.payload) >= pinBytes {
 			g := q.addAlone(u, w.flags(), w.fields, w.payload, true)
 			q.appended++

@@ -32,7 +32,11 @@ type picked struct {
 // our Close nothing is written any more, and peerClosed waits for the writer: it must
 // not be started then. c.mu is held.
 func (c *Connection) kick() {
-	if l := c.link; c.mayWrite(l) {
+	l := c.link
+	if l == nil && c.caps.OneMessage {
+		poke(c.redial) // a link is dialled for each message
+	}
+	if c.mayWrite(l) {
 		l.writing = true
 		l.writer.Add(1)
 		go l.flush(false)
@@ -50,7 +54,7 @@ func (c *Connection) mayWrite(l *link) bool {
 // is held, and is not any more when it returns.
 func (c *Connection) dispatch(awaited bool) {
 	switch l := c.link; {
-	case l == nil || l.writing: // who writes looks again
+	case l != nil && l.writing: // who writes looks again
 		c.mu.Unlock()
 	case awaited || c.prompt.Load() && c.prompt.Swap(false):
 		c.writeNow()
@@ -97,6 +101,9 @@ func (c *Connection) writeNow() {
 
 // hasWork says whether the writer would find something. c.mu is held.
 func (c *Connection) hasWork(l *link) bool {
+	if l.foreign != nil {
+		return c.foreignWork(l)
+	}
 	if l.accusation != nil || l.ackNow || c.askAck || c.sess.ControlDue() || c.blobsDue() || c.closeNow && c.sess.CloseDue() {
 		return true
 	}
@@ -110,6 +117,10 @@ func (c *Connection) hasWork(l *link) bool {
 // flush is the flusher, which writes until there is nothing left. begun says that
 // it goes on with a write that somebody else began.
 func (l *link) flush(begun bool) {
+	if l.foreign != nil {
+		l.writeForeign()
+		return
+	}
 	defer l.writer.Done()
 	var err error
 	if begun {

@@ -1,0 +1,81 @@
+package serpy
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/serpy-go/serpy/protocol"
+)
+
+// suit fits a message to the wire: what the wire cannot carry as it is goes as base85,
+// and what it cannot promise is an error at once. Metadata that it lacks is left out as
+// it is written.
+func (c *Connection) suit(m *Message) error {
+	switch {
+	case c.caps.Resume:
+		return nil
+	case m.Mode.IsAcked() && c.caps.Acks == protocol.NoAcks:
+		return fmt.Errorf("%w: the %s wire has no acknowledgements", ErrUnsupported, c.codec.Name())
+	case m.role != protocol.Ordinary:
+		return fmt.Errorf("%w: the %s wire has no requests", ErrUnsupported, c.codec.Name())
+	case c.caps.MaxPayload > 0 && len(m.Data) > c.caps.MaxPayload:
+		return ErrTooLarge
+	}
+	if !c.caps.CleanBinary && !m.Mode.IsBase85() && c.codec.Check(&protocol.Meta{Mode: m.Mode, Type: m.Type}, m.Data) != nil {
+		m.Mode += Base85
+	}
+	return nil
+}
+
+// check says why the wire cannot carry a message that is encoded.
+func (c *Connection) check(w *wireMessage) error {
+	err := c.codec.Check(&w.meta, w.payload)
+	switch {
+	case err == nil, errors.Is(err, ErrTooLarge), errors.Is(err, ErrUnsupported):
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnsupported, err)
+}
+
+// A shared message goes to several connections. It is encoded once for each form in
+// which one of their wires takes it.
+type shared struct {
+	m     Message
+	forms [Base85Acked + 1]*wireMessage // by Mode
+}
+
+// form gives the message in a mode. It was encoded in its own before.
+func (s *shared) form(mode Mode) *wireMessage {
+	if w := s.forms[mode]; w != nil {
+		return w
+	}
+	m := s.m
+	m.Mode = mode
+	w, err := encodeWhole(&m)
+	if err != nil {
+		return nil
+	}
+	s.forms[mode] = &w
+	return &w
+}
+
+// formOf gives the message as c's wire takes it, in the strongest mode that it has; nil:
+// it cannot carry it.
+func (c *Connection) formOf(s *shared) *wireMessage {
+	mode := s.m.Mode
+	if c.caps.Resume {
+		return s.form(mode)
+	}
+	if mode.IsAcked() && c.caps.Acks == protocol.NoAcks {
+		mode -= Acked
+	}
+	if c.caps.MaxPayload > 0 && len(s.m.Data) > c.caps.MaxPayload {
+		return nil
+	}
+	for _, mode := range []Mode{mode, mode ^ Base85} {
+		if w := s.form(mode); w != nil && c.codec.Check(&w.meta, w.payload) == nil {
+			return w
+		}
+	}
+	return nil
+}
