@@ -57,11 +57,13 @@ func (c *Connection) foreignLost(err error) error {
 	c.mu.Lock()
 	over := c.failure != nil || errors.Is(err, errPeerClosed) || c.closing && !c.patient && c.q.messages == 0
 	again := c.reconnect
+	received, _ := c.sess.Confirmed()
+	all := received == c.sess.Next()-1
 	c.mu.Unlock()
 	switch {
 	case over:
 		return errPeerClosed
-	case errors.Is(err, errMessageDone):
+	case errors.Is(err, errMessageDone) && all:
 		c.nextMessage()
 		return err
 	case !again && peerEnded(err):

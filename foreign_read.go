@@ -85,7 +85,7 @@ func (l *link) parseForeign() error {
 			break
 		}
 		var dropped *protocol.DroppedError
-		if !errors.As(err, &dropped) || n == 0 {
+		if !errors.As(err, &dropped) {
 			return l.protocolError(err)
 		}
 		l.fault(dropped)

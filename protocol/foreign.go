@@ -29,8 +29,8 @@ import (
 const MaxLeft = 1 << 10
 
 // A DroppedError says that bad input was dropped, as the rules of the wire want it, and
-// that the link goes on. A Decoder returns it with the bytes that it used: at least
-// one. It becomes an event; every other error but ErrShort ends the link.
+// that the link goes on. It becomes an event; every other error but ErrShort ends the
+// link. What came before is returned first: a frame beside an error is not looked at.
 type DroppedError struct{ Err error }
 
 func (e *DroppedError) Error() string { return e.Err.Error() }
