@@ -47,6 +47,7 @@ type blobChunk struct {
 	offset int64
 	head   [protocol.HeadSize + protocol.MaxBlobHead]byte
 	data   []byte
+	sum    uint32 // of data
 	frame  protocol.Frame
 }
 
@@ -164,7 +165,7 @@ func (l *link) sealChunk() {
 	head := protocol.AppendBlobHead(k.head[:protocol.HeadSize], k.id, uint64(k.offset)) //nolint:gosec // not negative
 	var sum uint32
 	if l.noSum == 0 {
-		sum = protocol.Sum(protocol.Sum(0, head[protocol.HeadSize:]), k.data)
+		sum = protocol.JoinSums(protocol.Sum(0, head[protocol.HeadSize:]), k.sum, len(k.data))
 	}
 	l.sealer.Seal((*[protocol.HeadSize]byte)(head), &k.frame, len(head)-protocol.HeadSize+len(k.data), sum)
 	l.out = append(l.out, head, k.data)
@@ -196,6 +197,10 @@ func (c *Connection) takeBlob(l *link, frame *protocol.Frame) error {
 			return protocol.Errorf("11.1", "a frame (%v) of blob %d, which was not offered", f.Op, f.ID)
 		}
 	} else {
+		if frame.Flags&protocol.NoSum == 0 && f.Op == protocol.BlobData {
+			head := frame.Body[:len(frame.Body)-len(f.Data)]
+			f.Sum, f.Summed = protocol.JoinSums(protocol.Sum(0, head), frame.Sum, len(f.Data)), true
+		}
 		if r := b.in[f.ID]; r != nil {
 			return r.takeFrame(l, &f)
 		}

@@ -249,7 +249,7 @@ func (s *blobSend) read(k *blobChunk, w blob.Want) {
 	k.data = k.data[:w.Len]
 	n, err := s.source.fill(k.data, w.Offset)
 	k.data, k.offset = k.data[:n], w.Offset
-	sum := protocol.Sum(0, k.data)
+	k.sum = protocol.Sum(0, k.data)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -257,7 +257,7 @@ func (s *blobSend) read(k *blobChunk, w blob.Want) {
 		s.fail(protocol.BlobLost, "", err)
 	case err != nil && !errors.Is(err, io.EOF):
 		s.fail(blob.CodeOf(err, protocol.BlobSourceFailed), err.Error(), err)
-	case s.m.Sent(w, n, sum):
+	case s.m.Sent(w, n, k.sum):
 		s.ready.push(k)
 		if !s.queued {
 			s.queued = true

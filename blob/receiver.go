@@ -132,7 +132,11 @@ func (r *Receiver) chunk(f *protocol.Blob) ([]byte, error) {
 	}
 	r.has += n
 	r.short = n < Chunk
-	r.state.Add(protocol.Sum(0, f.Data), int(n))
+	sum := f.Sum
+	if !f.Summed {
+		sum = protocol.Sum(0, f.Data)
+	}
+	r.state.Add(sum, int(n))
 	return f.Data, nil
 }
 

@@ -83,6 +83,8 @@ type Blob struct {
 	Code   BlobCode          // Abort
 	Reason string            // Abort: a text, for people
 	Data   []byte            // Data; a part of what was decoded
+	Summed bool              // Data: Sum is its CRC-32C; DecodeBlob does not say it
+	Sum    uint32
 }
 
 // BlobInfo is what an offer says of a blob.

@@ -62,5 +62,6 @@ type Frame struct {
 	LimitUnits uint64 // highest unit that it has room for
 	LimitBytes uint64 // highest count of unit bytes since the session's start that it has room for
 
+	Sum  uint32 // of Body, which was checked; 0 if it has none, and but for a blob's
 	Body []byte // a run (SPEC.md 4), or the body of a control frame (SPEC.md 5)
 }

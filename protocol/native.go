@@ -159,7 +159,11 @@ func (d *nativeDecoder) frame(b []byte) (f Frame, n int, err error) {
 	}
 	n = HeadSize + size
 	f.Body = b[HeadSize:n:n]
-	if f.Flags&NoSum == 0 && le.Uint32(b[24:]) != Sum(0, f.Body) {
+	sum := le.Uint32(b[24:])
+	if f.Kind == KindBlob {
+		f.Sum = sum
+	}
+	if f.Flags&NoSum == 0 && sum != Sum(0, f.Body) {
 		return Frame{}, 0, Errorf("3.1", "the checksum of a body does not match")
 	}
 	return f, n, nil
