@@ -48,7 +48,7 @@ func Cause(code protocol.BlobCode) error {
 func CodeOf(err error, otherwise protocol.BlobCode) protocol.BlobCode {
 	for code, cause := range causes {
 		if errors.Is(err, cause) {
-			return protocol.BlobCode(code) //nolint:gosec // an index of causes
+			return protocol.BlobCode(code)
 		}
 	}
 	return otherwise

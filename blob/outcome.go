@@ -7,7 +7,7 @@ import "github.com/serpy-go/serpy/protocol"
 type outcome struct {
 	name   string
 	yours  bool // ours is the receiver's side
-	err    *AbortError
+	cause  *AbortError
 	done   bool
 	digest Digest // of the whole, once it is known
 	seen   bool   // the peer knows: nothing is said again
@@ -19,16 +19,16 @@ type outcome struct {
 	answered bool // seen was said to what the peer said at the end
 }
 
-func (o *outcome) linkUp() {
-	o.abortDue = o.err != nil && !o.err.Remote && !o.seen
+func (o *outcome) comeUp() {
+	o.abortDue = o.cause != nil && !o.cause.Remote && !o.seen
 }
 
 // abort ends the blob here; false if it has ended.
 func (o *outcome) abort(code protocol.BlobCode, reason string) bool {
-	if o.err != nil || o.done {
+	if o.cause != nil || o.done {
 		return false
 	}
-	o.err = &AbortError{Name: o.name, Code: code, Reason: protocol.Clip(reason)}
+	o.cause = &AbortError{Name: o.name, Code: code, Reason: protocol.Clip(reason)}
 	o.abortDue = true
 	return true
 }
@@ -36,14 +36,14 @@ func (o *outcome) abort(code protocol.BlobCode, reason string) bool {
 // abortedByPeer takes an Abort. Both sides may have said one: each keeps its own cause.
 func (o *outcome) abortedByPeer(f *protocol.Blob) {
 	o.seenDue = true
-	if o.err == nil && !o.done {
-		o.err = &AbortError{Name: o.name, Code: f.Code, Reason: f.Reason, Remote: true}
+	if o.cause == nil && !o.done {
+		o.cause = &AbortError{Name: o.name, Code: f.Code, Reason: f.Reason, Remote: true}
 		o.openDue, o.endDue = false, false
 	}
 }
 
-// next fills the frame that says how it ended, if one is due.
-func (o *outcome) next(f *protocol.Blob) bool {
+// ending fills the frame that says how it ended, if one is due.
+func (o *outcome) ending(f *protocol.Blob) bool {
 	f.Yours = o.yours
 	switch {
 	case o.seenDue:
@@ -51,20 +51,20 @@ func (o *outcome) next(f *protocol.Blob) bool {
 		f.Op = protocol.BlobSeen
 	case o.abortDue:
 		o.abortDue = false
-		f.Op, f.Code, f.Reason = protocol.BlobAbort, o.err.Code, o.err.Reason
+		f.Op, f.Code, f.Reason = protocol.BlobAbort, o.cause.Code, o.cause.Reason
 	default:
 		return false
 	}
 	return true
 }
 
-func (o *outcome) due() bool { return o.seenDue || o.abortDue }
+func (o *outcome) endingDue() bool { return o.seenDue || o.abortDue }
 
 // Finished says whether the blob has ended, and how: nil, if the receiver has all of it,
 // checked; else an *AbortError.
-func (o *outcome) Finished() (err error, finished bool) { //nolint:revive,staticcheck // the error is the answer, not its failure
-	if o.err != nil {
-		return o.err, true
+func (o *outcome) Finished() (err error, finished bool) { //nolint:revive // the error is the answer, not its failure
+	if o.cause != nil {
+		return o.cause, true
 	}
 	return nil, o.done
 }
@@ -79,10 +79,10 @@ func (o *outcome) Forget() bool {
 	if o.seenDue || o.abortDue {
 		return false
 	}
-	if o.err != nil && o.err.Remote {
+	if o.cause != nil && o.cause.Remote {
 		return o.answered
 	}
-	if o.err != nil {
+	if o.cause != nil {
 		return o.seen
 	}
 	return o.done && (o.seen || o.answered)

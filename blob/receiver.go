@@ -51,7 +51,7 @@ func (r *Receiver) Info() *protocol.BlobInfo { return &r.info }
 // an earlier session, which ends with a chunk, and the state of its digest. It may be
 // called once, also while no link is up.
 func (r *Receiver) Accept(offset int64, state Digest) {
-	if r.wanted || r.err != nil {
+	if r.wanted || r.cause != nil {
 		return
 	}
 	r.wanted, r.openDue = true, r.offered
@@ -61,7 +61,7 @@ func (r *Receiver) Accept(offset int64, state Digest) {
 // LinkUp says that a link carries the session now. The sender will repeat its offer.
 func (r *Receiver) LinkUp() {
 	r.LinkDown()
-	r.outcome.linkUp()
+	r.comeUp()
 	r.doneDue = r.done && !r.seen
 }
 
@@ -84,7 +84,7 @@ func (r *Receiver) Handle(f *protocol.Blob) (data []byte, err error) {
 		r.abortedByPeer(f)
 		r.creditDue = false
 	case protocol.BlobSeen:
-		r.seen = r.seen || r.err != nil || r.done
+		r.seen = r.seen || r.cause != nil || r.done
 	case protocol.BlobOffer:
 		return nil, r.offeredAgain(f)
 	case protocol.BlobData:
@@ -103,7 +103,7 @@ func (r *Receiver) offeredAgain(f *protocol.Blob) error {
 		return protocol.Errorf("11.2", "the offer of blob %d changed, or stands twice", r.id)
 	}
 	r.offered = true
-	r.openDue = r.wanted && r.err == nil && !r.done
+	r.openDue = r.wanted && r.cause == nil && !r.done
 	return nil
 }
 
@@ -114,7 +114,7 @@ func sameOffer(a, b *protocol.BlobInfo) bool {
 
 // chunk takes data.
 func (r *Receiver) chunk(f *protocol.Blob) ([]byte, error) {
-	if r.err != nil {
+	if r.cause != nil {
 		return nil, nil // the sender does not know yet
 	}
 	n, at := int64(len(f.Data)), int64(f.Offset) //nolint:gosec // bounded by the decoder
@@ -144,7 +144,7 @@ func (r *Receiver) chunk(f *protocol.Blob) ([]byte, error) {
 func (r *Receiver) end(f *protocol.Blob) error {
 	size := int64(f.Offset) //nolint:gosec // bounded by the decoder
 	switch {
-	case r.err != nil || r.complete || r.done:
+	case r.cause != nil || r.complete || r.done:
 		return nil
 	case !r.accepted:
 		return protocol.Errorf("11.3", "the end of blob %d, which was not accepted", r.id)
@@ -161,7 +161,7 @@ func (r *Receiver) end(f *protocol.Blob) error {
 // Taken says that n bytes left the queue: there is room for as many more.
 func (r *Receiver) Taken(n int) {
 	r.taken += int64(n)
-	if !r.accepted || r.complete || r.err != nil {
+	if !r.accepted || r.complete || r.cause != nil {
 		return
 	}
 	room := r.taken + r.window
@@ -179,7 +179,7 @@ func (r *Receiver) Has() (bytes, resumed int64, state Digest) { return r.has, r.
 // Finish says that the application has all of a Complete blob, and has kept it, if that is
 // what it does: the sender is told that it is done.
 func (r *Receiver) Finish() {
-	if r.complete && r.err == nil && !r.done {
+	if r.complete && r.cause == nil && !r.done {
 		r.done, r.doneDue = true, true
 	}
 }
@@ -188,7 +188,7 @@ func (r *Receiver) Finish() {
 func (r *Receiver) Next(dst []byte) ([]byte, bool) {
 	f := protocol.Blob{ID: r.id, Yours: true}
 	switch {
-	case r.outcome.next(&f):
+	case r.ending(&f):
 	case r.doneDue:
 		r.doneDue = false
 		f.Op = protocol.BlobDone
@@ -212,7 +212,7 @@ func (r *Receiver) room() (has, limit uint64) {
 }
 
 // Due says whether Next has a frame.
-func (r *Receiver) Due() bool { return r.outcome.due() || r.doneDue || r.openDue || r.creditDue }
+func (r *Receiver) Due() bool { return r.endingDue() || r.doneDue || r.openDue || r.creditDue }
 
 // Abort ends the blob, if it has not ended. The sender is told.
 func (r *Receiver) Abort(code protocol.BlobCode, reason string) {

@@ -67,8 +67,8 @@ func (s *Sender) ID() uint64 { return s.id }
 // LinkUp says that a link carries the session now: the offer is due again.
 func (s *Sender) LinkUp() {
 	s.LinkDown()
-	s.outcome.linkUp()
-	s.openDue = s.err == nil && !s.done
+	s.comeUp()
+	s.openDue = s.cause == nil && !s.done
 }
 
 // LinkDown says that the link is gone. What was sent and not acknowledged may be wanted
@@ -89,9 +89,9 @@ func (s *Sender) Handle(f *protocol.Blob) error {
 	case protocol.BlobAbort:
 		s.abortedByPeer(f)
 	case protocol.BlobSeen:
-		s.seen = s.seen || s.err != nil
+		s.seen = s.seen || s.cause != nil
 	case protocol.BlobDone:
-		if s.err == nil && !s.done {
+		if s.cause == nil && !s.done {
 			if !s.ended || s.next != s.high {
 				return protocol.Errorf("11.3", "blob %d is done before all of it was sent", s.id)
 			}
@@ -100,7 +100,7 @@ func (s *Sender) Handle(f *protocol.Blob) error {
 		}
 		s.seenDue = true
 	case protocol.BlobAccept, protocol.BlobCredit:
-		if s.err != nil || s.done {
+		if s.cause != nil || s.done {
 			return nil // it does not know yet
 		}
 		if f.Op == protocol.BlobAccept {
@@ -119,7 +119,7 @@ func (s *Sender) accept(f *protocol.Blob) error {
 	switch {
 	case !s.offered || s.accepted:
 		return protocol.Errorf("11.3", "blob %d was accepted without an offer", s.id)
-	case at%Chunk != 0 && (!s.ended || at != s.high) && (!s.info.Sized || uint64(f.Offset) != s.info.Size):
+	case at%Chunk != 0 && (!s.ended || at != s.high) && (!s.info.Sized || f.Offset != s.info.Size):
 		return protocol.Errorf("11.3", "blob %d was accepted from %d, where no chunk begins", s.id, at)
 	case s.info.Sized && f.Offset > s.info.Size:
 		return protocol.Errorf("11.3", "blob %d was accepted from %d, and has %d bytes", s.id, at, s.info.Size)
@@ -231,7 +231,7 @@ type Want struct {
 // link, or of data. Where the size is known and all was sent, it asks for one byte more,
 // to see that the source ends there.
 func (s *Sender) Want() (Want, bool) {
-	if s.err != nil || s.done || !s.accepted {
+	if s.cause != nil || s.done || !s.accepted {
 		return Want{}, false
 	}
 	if p := s.check; p != nil {
@@ -291,8 +291,8 @@ func (s *Sender) Sent(w Want, n int, sum uint32) (write bool) {
 	if n < w.Len {
 		s.end()
 	}
-	s.endDue = s.err == nil && s.ended && s.next == s.high
-	return n > 0 && s.err == nil
+	s.endDue = s.cause == nil && s.ended && s.next == s.high
+	return n > 0 && s.cause == nil
 }
 
 // checked goes on with comparing what the receiver has of an earlier session.
@@ -337,7 +337,7 @@ func (s *Sender) end() {
 func (s *Sender) Next(dst []byte) ([]byte, bool) {
 	f := protocol.Blob{ID: s.id}
 	switch {
-	case s.outcome.next(&f):
+	case s.ending(&f):
 	case s.openDue:
 		s.openDue, s.offered, s.told = false, true, true
 		f.Op, f.Info = protocol.BlobOffer, s.info
@@ -351,7 +351,7 @@ func (s *Sender) Next(dst []byte) ([]byte, bool) {
 }
 
 // Due says whether Next has a frame.
-func (s *Sender) Due() bool { return s.outcome.due() || s.openDue || s.endDue }
+func (s *Sender) Due() bool { return s.endingDue() || s.openDue || s.endDue }
 
 // Accepted says whether the offer of this link was answered. An offer that is not counts
 // against protocol.MaxBlobOffers.

@@ -43,8 +43,7 @@ type world struct {
 	queue  int // bytes that it has not taken
 	got    int64
 	want   bool
-	kept   int64 // whole chunks of an earlier session
-	state  blob.Digest
+	kept   int64         // whole chunks of an earlier session
 	states []blob.Digest // behind each whole chunk
 
 	cuts     int

@@ -3,6 +3,7 @@ package protocol
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 )
 
 // Sizes of blobs (SPEC.md 11).
@@ -188,8 +189,7 @@ func DecodeBlob(b []byte) (f Blob, err error) {
 		r.digest(&f.Digest)
 	case BlobData:
 		f.Offset = r.number(MaxBlob)
-		f.Data = r.all(BlobChunk)
-		f.Data = f.Data[:len(f.Data):len(f.Data)]
+		f.Data = slices.Clip(r.all(BlobChunk))
 		r.bad = r.bad || len(f.Data) == 0
 	case BlobCredit:
 		f.Offset, f.Limit = r.number(MaxBlob), r.number(MaxNumber)

@@ -14,7 +14,7 @@ import (
 // A record says of which source a partial is, and the CRC-32C of each of its whole chunks.
 // It is a head of recordHead bytes and four bytes a chunk:
 //
-//	0  16  magic
+//	0  16  magic; another one for a source without a key
 //	16 32  SHA-256 of the first chunk
 //	48  8  size; all ones: unknown
 //	56  8  when the source was changed, nanoseconds
@@ -29,12 +29,16 @@ type record struct {
 
 const (
 	recordMagic = "serpy partial 1\n"
+	recordNoKey = "serpy partial 0\n"
 	recordKey   = 68
 	recordHead  = 80
 )
 
 func keyOf(o *protocol.BlobInfo) (b [recordKey]byte) {
-	copy(b[:], recordMagic)
+	copy(b[:], recordNoKey)
+	if o.Keyed {
+		copy(b[:], recordMagic)
+	}
 	copy(b[16:], o.First[:])
 	size := ^uint64(0)
 	if o.Sized {
@@ -48,14 +52,12 @@ func keyOf(o *protocol.BlobInfo) (b [recordKey]byte) {
 }
 
 func createRecord(root *os.Root, name string, key *protocol.BlobInfo) (*record, error) {
-	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, err
 	}
 	r := &record{f: f}
-	k := keyOf(key)
-	copy(r.head[:], k[:])
-	if err := r.sync(0); err != nil {
+	if err := r.reset(key); err != nil {
 		r.close()
 		_ = root.Remove(name)
 		return nil, err
@@ -63,8 +65,18 @@ func createRecord(root *os.Root, name string, key *protocol.BlobInfo) (*record, 
 	return r, nil
 }
 
-// openRecord opens a record; nil if there is none, or what is there is none: that is
-// removed.
+// reset makes it the record of a source of which nothing is there.
+func (r *record) reset(key *protocol.BlobInfo) error {
+	k := keyOf(key)
+	copy(r.head[:], k[:])
+	r.n = 0
+	if err := r.f.Truncate(recordHead); err != nil {
+		return err
+	}
+	return r.sync(0)
+}
+
+// openRecord opens a record; nil if there is none, or what is there is none.
 func openRecord(root *os.Root, name string) (*record, error) {
 	there, err := root.Lstat(name)
 	if errors.Is(err, os.ErrNotExist) {
@@ -82,14 +94,15 @@ func openRecord(root *os.Root, name string) (*record, error) {
 	}
 	r := &record{f: f}
 	_, err = f.ReadAt(r.head[:], 0)
-	whole := err == nil && string(r.head[:len(recordMagic)]) == recordMagic &&
+	magic := string(r.head[:len(recordMagic)])
+	whole := err == nil && (magic == recordMagic || magic == recordNoKey) &&
 		binary.LittleEndian.Uint32(r.head[64:]) == protocol.Sum(0, r.head[:64])
 	if !whole {
 		r.close()
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
-		return nil, root.Remove(name)
+		return nil, nil
 	}
 	r.n = (there.Size() - recordHead) / 4
 	return r, nil

@@ -31,7 +31,7 @@ var swept = struct {
 // sweep removes the partials of a folder that are too old or too many. Errors are no
 // matter: the next one comes again.
 func sweep(dir string, o *blob.Options) {
-	now := time.Now()
+	now := time.Now() //nolint:forbidigo // of the files, which have the same clock
 	swept.Lock()
 	due := now.Sub(swept.at[dir]) >= sweepEvery
 	if due {
@@ -96,7 +96,7 @@ func list(root *os.Root) (all []waiting, err error) {
 	for {
 		names, err := d.Readdirnames(256)
 		if err != nil {
-			return all, nil //nolint:nilerr // io.EOF, or what there is
+			return all, nil // at its end, or what there is
 		}
 		for _, name := range names {
 			if !strings.HasSuffix(name, recordSuffix) {

@@ -24,7 +24,7 @@ type writing struct {
 	name string
 	part string
 	f    *os.File
-	rec  *record // nil until there is a whole chunk to be kept
+	rec  *record
 	key  *protocol.BlobInfo
 
 	has    int64 // bytes written
@@ -69,34 +69,61 @@ func (w *writing) open(overwrite bool) (err error) {
 	if err := w.room(overwrite); err != nil {
 		return err
 	}
-	if w.f, err = openLocked(w.root, w.part); err != nil {
-		return err
-	}
 	rec, err := openRecord(w.root, recordName(w.part))
 	if err != nil {
 		return err
 	}
-	if rec != nil && !rec.of(w.key) {
-		rec.close()
-		_ = w.root.Remove(recordName(w.part))
-		if !overwrite {
-			_ = w.root.Remove(w.part)
-			return fmt.Errorf("%w: what was received of %q before is of another source, and was removed", blob.ErrSourceChanged, w.name)
-		}
-		rec = nil
-	}
-	if rec != nil {
-		w.rec = rec
-		if w.whole, w.digest, err = rec.verified(w.f); err != nil {
+	if rec == nil {
+		if err := w.notOurs(overwrite); err != nil {
 			return err
 		}
-		w.has, w.synced = w.whole, w.whole
+		if rec, err = createRecord(w.root, recordName(w.part), w.key); err != nil {
+			return err
+		}
 	}
+	w.rec = rec
+	if w.f, err = openLocked(w.root, w.part); err != nil {
+		return err
+	}
+	if w.whole, w.digest, err = rec.verified(w.f); err != nil {
+		return err
+	}
+	if !rec.of(w.key) {
+		if w.whole > 0 && !overwrite {
+			_ = rec.reset(w.key) // where an open file cannot be removed
+			_ = w.f.Truncate(0)
+			_ = w.root.Remove(w.part)
+			_ = w.root.Remove(recordName(w.part))
+			return fmt.Errorf("%w: what was received of %q before is of another source, and was removed", blob.ErrSourceChanged, w.name)
+		}
+		w.whole, w.digest = 0, blob.Digest{}
+		if err := rec.reset(w.key); err != nil {
+			return err
+		}
+	}
+	w.has, w.synced = w.whole, w.whole
 	if err := w.f.Truncate(w.whole); err != nil {
 		return err
 	}
 	_, err = w.f.Seek(w.whole, io.SeekStart)
 	return err
+}
+
+// notOurs looks for a file in the place of the partial that has no record. The record is
+// made first and removed last, so that it is somebody else's.
+func (w *writing) notOurs(overwrite bool) error {
+	there, err := w.root.Lstat(w.part)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !there.Mode().IsRegular():
+		return fmt.Errorf("%w: %q is no plain file", blob.ErrSink, w.part)
+	case there.Size() > 0 && !overwrite:
+		return fmt.Errorf("%w: %q is in the way, and no partial of ours", blob.ErrExists, w.part)
+	}
+	return nil
 }
 
 // room says whether the name is free.
@@ -170,22 +197,18 @@ func (w *writing) write(b []byte) (done int, err error) {
 }
 
 // chunk records a whole chunk.
-func (w *writing) chunk() (err error) {
+func (w *writing) chunk() error {
 	sum := w.sum
 	w.digest.Add(sum, blob.Chunk)
 	w.n, w.sum = 0, 0
-	if w.key.Keyed && w.rec == nil {
-		if w.rec, err = createRecord(w.root, recordName(w.part), w.key); err != nil {
-			return err
-		}
-	}
-	if w.rec != nil {
-		if err := w.rec.add(sum); err != nil {
-			return err
-		}
-	}
 	w.whole += blob.Chunk
-	if w.rec != nil && w.whole-w.synced >= syncEvery {
+	if !w.key.Keyed { // nobody will go on with it
+		return nil
+	}
+	if err := w.rec.add(sum); err != nil {
+		return err
+	}
+	if w.whole-w.synced >= syncEvery {
 		if err := w.f.Sync(); err != nil {
 			return err
 		}
@@ -216,10 +239,8 @@ func (w *writing) commit(size int64, digest [32]byte, overwrite bool) error {
 	if err := w.rename(overwrite); err != nil {
 		return err
 	}
-	if w.rec != nil {
-		w.rec.close()
-		_ = w.root.Remove(recordName(w.part))
-	}
+	w.rec.close()
+	_ = w.root.Remove(recordName(w.part))
 	syncFolder(w.root)
 	_ = w.root.Close()
 	return nil
@@ -254,23 +275,20 @@ func syncFolder(root *os.Root) {
 // close keeps what is there.
 func (w *writing) close() {
 	_ = w.f.Close()
-	if w.rec != nil {
-		w.rec.close()
-	}
+	w.rec.close()
 	_ = w.root.Close()
 }
 
 // discard removes what is there.
 func (w *writing) discard() {
-	for _, name := range []string{recordName(w.part), w.part} {
+	both := []string{w.part, recordName(w.part)}
+	for _, name := range both {
 		_ = w.root.Remove(name) // while it is locked
 	}
 	_ = w.f.Close()
-	if w.rec != nil {
-		w.rec.close()
-	}
+	w.rec.close()
 	if runtime.GOOS == "windows" { // which removes no open file
-		for _, name := range []string{recordName(w.part), w.part} {
+		for _, name := range both {
 			_ = w.root.Remove(name)
 		}
 	}
