@@ -13,8 +13,8 @@ import (
 // BenchmarkDecode reads a MiB of messages, in reads of 64 KiB.
 func BenchmarkDecode(b *testing.B) {
 	for _, size := range []int{16, 100, 1 << 10, 512 << 10} {
-		for _, make := range []func(string) message{plain, acked, text85} {
-			m := make(strings.Repeat("0123456789abcdef", 1+size/16)[:size])
+		for _, of := range []func(string) message{plain, acked, text85} {
+			m := of(strings.Repeat("0123456789abcdef", 1+size/16)[:size])
 			var all []message
 			for range max(1, 1<<20/size) {
 				all = append(all, m)
