@@ -60,6 +60,8 @@ func (o *outcome) ending(f *protocol.Blob) bool {
 
 func (o *outcome) endingDue() bool { return o.seenDue || o.abortDue }
 
+func (o *outcome) aborted() bool { return o.cause != nil }
+
 // Finished says whether the blob has ended, and how: nil, if the receiver has all of it,
 // checked; else an *AbortError.
 func (o *outcome) Finished() (err error, finished bool) { //nolint:revive // the error is the answer, not its failure

@@ -51,7 +51,7 @@ func (r *Receiver) Info() *protocol.BlobInfo { return &r.info }
 // an earlier session, which ends with a chunk, and the state of its digest. It may be
 // called once, also while no link is up.
 func (r *Receiver) Accept(offset int64, state Digest) {
-	if r.wanted || r.cause != nil {
+	if r.wanted || r.aborted() {
 		return
 	}
 	r.wanted, r.openDue = true, r.offered
@@ -84,7 +84,7 @@ func (r *Receiver) Handle(f *protocol.Blob) (data []byte, err error) {
 		r.abortedByPeer(f)
 		r.creditDue = false
 	case protocol.BlobSeen:
-		r.seen = r.seen || r.cause != nil || r.done
+		r.seen = r.seen || r.aborted() || r.done
 	case protocol.BlobOffer:
 		return nil, r.offeredAgain(f)
 	case protocol.BlobData:
@@ -114,7 +114,7 @@ func sameOffer(a, b *protocol.BlobInfo) bool {
 
 // chunk takes data.
 func (r *Receiver) chunk(f *protocol.Blob) ([]byte, error) {
-	if r.cause != nil {
+	if r.aborted() {
 		return nil, nil // the sender does not know yet
 	}
 	n, at := int64(len(f.Data)), int64(f.Offset) //nolint:gosec // bounded by the decoder
@@ -144,7 +144,7 @@ func (r *Receiver) chunk(f *protocol.Blob) ([]byte, error) {
 func (r *Receiver) end(f *protocol.Blob) error {
 	size := int64(f.Offset) //nolint:gosec // bounded by the decoder
 	switch {
-	case r.cause != nil || r.complete || r.done:
+	case r.aborted() || r.complete || r.done:
 		return nil
 	case !r.accepted:
 		return protocol.Errorf("11.3", "the end of blob %d, which was not accepted", r.id)
@@ -161,7 +161,7 @@ func (r *Receiver) end(f *protocol.Blob) error {
 // Taken says that n bytes left the queue: there is room for as many more.
 func (r *Receiver) Taken(n int) {
 	r.taken += int64(n)
-	if !r.accepted || r.complete || r.cause != nil {
+	if !r.accepted || r.complete || r.aborted() {
 		return
 	}
 	room := r.taken + r.window

@@ -89,7 +89,7 @@ func (s *Sender) Handle(f *protocol.Blob) error {
 	case protocol.BlobAbort:
 		s.abortedByPeer(f)
 	case protocol.BlobSeen:
-		s.seen = s.seen || s.cause != nil
+		s.seen = s.seen || s.aborted()
 	case protocol.BlobDone:
 		if s.cause == nil && !s.done {
 			if !s.ended || s.next != s.high {
@@ -100,7 +100,7 @@ func (s *Sender) Handle(f *protocol.Blob) error {
 		}
 		s.seenDue = true
 	case protocol.BlobAccept, protocol.BlobCredit:
-		if s.cause != nil || s.done {
+		if s.aborted() || s.done {
 			return nil // it does not know yet
 		}
 		if f.Op == protocol.BlobAccept {
@@ -231,7 +231,7 @@ type Want struct {
 // link, or of data. Where the size is known and all was sent, it asks for one byte more,
 // to see that the source ends there.
 func (s *Sender) Want() (Want, bool) {
-	if s.cause != nil || s.done || !s.accepted {
+	if s.aborted() || s.done || !s.accepted {
 		return Want{}, false
 	}
 	if p := s.check; p != nil {
