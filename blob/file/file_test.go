@@ -312,6 +312,55 @@ func TestNamedAndNotRemoved(t *testing.T) {
 	require.NoError(t, p.Close())
 }
 
+// TestThereAlready sends a file again that has arrived: nothing is left to be sent.
+func TestThereAlready(t *testing.T) {
+	for _, size := range []int{0, 10, blob.Chunk, len(content)} {
+		dir := t.TempDir()
+		b := content[:size]
+		info := infoOf("a", b)
+		info.Modified = time.Date(2026, 1, 2, 3, 4, 5, 123456789, time.UTC).UnixNano()
+		save := func(has int) error {
+			p := open(t, dir, info, nil)
+			at, _ := p.Has()
+			require.EqualValues(t, has, at)
+			write(t, p, b[at:])
+			_, err := p.Commit(int64(size), digestOf(b))
+			return err
+		}
+		require.NoError(t, save(0))
+		before, err := os.Stat(filepath.Join(dir, "a"))
+		require.NoError(t, err)
+		require.Equal(t, info.Modified/100, before.ModTime().UnixNano()/100)
+		require.NoError(t, save(size))
+		after, err := os.Stat(filepath.Join(dir, "a"))
+		require.NoError(t, err)
+		require.True(t, os.SameFile(before, after))
+
+		p := open(t, dir, info, nil)
+		_, err = p.Write([]byte("x"))
+		require.ErrorIs(t, err, blob.ErrSize)
+		p.Discard()
+		require.Equal(t, []string{"a"}, names(t, dir))
+		p = open(t, dir, info, nil)
+		_, err = p.Commit(int64(size), [32]byte{1})
+		require.ErrorIs(t, err, blob.ErrDigest)
+		require.Equal(t, []string{"a"}, names(t, dir))
+
+		for _, change := range []func(o *protocol.BlobInfo){
+			func(o *protocol.BlobInfo) { o.Modified += 1000 },
+			func(o *protocol.BlobInfo) { o.Size++ },
+			func(o *protocol.BlobInfo) { o.First[0]++ },
+			func(o *protocol.BlobInfo) { o.Keyed, o.Modified = false, 0 },
+			func(o *protocol.BlobInfo) { o.Modified = 0 },
+		} {
+			other := *info
+			change(&other)
+			_, err := file.Open(dir, &other, nil)
+			require.ErrorIs(t, err, blob.ErrExists)
+		}
+	}
+}
+
 func TestTwoOfOneName(t *testing.T) {
 	dir := t.TempDir()
 	info := infoOf("a", content)

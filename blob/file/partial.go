@@ -47,6 +47,9 @@ var claims = struct {
 // what is there is of another source, and o.Overwrite is not set: the part is removed
 // then, so that a second call begins anew; blob.ErrDiskFull; else blob.ErrSink.
 //
+// A file that the same source left here at an earlier time, by its size, its time and its
+// first chunk, is no error: then Has says that all is there, and Commit leaves it as it is.
+//
 // Where the same source is being received already, as it seems while nobody has noticed
 // that its sender is gone, the newer one takes over, and the older one is Replaced.
 func Open(dir string, info *protocol.BlobInfo, o *blob.Options) (*Partial, error) {
@@ -104,7 +107,7 @@ func sameSource(a, b *protocol.BlobInfo) bool {
 func (p *Partial) end(err error) {
 	w := p.w
 	p.w, p.err = nil, err
-	if p.key.Keyed && w.whole > 0 {
+	if p.key.Keyed && w.whole > 0 || w.there {
 		w.close()
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"time"
 
 	"github.com/serpy-go/serpy/blob"
 	"github.com/serpy-go/serpy/protocol"
@@ -33,6 +34,7 @@ type writing struct {
 	n      int    // bytes of the chunk that has begun
 	sum    uint32 // of those
 	synced int64
+	there  bool // the file was there already, whole: nothing is written
 }
 
 // partName is where what is unfinished of a name stands.
@@ -66,6 +68,9 @@ func openWriting(dir string, info *protocol.BlobInfo, overwrite bool) (*writing,
 }
 
 func (w *writing) open(overwrite bool) (err error) {
+	if there, err := w.already(overwrite); there || err != nil {
+		return err
+	}
 	if err := w.room(overwrite); err != nil {
 		return err
 	}
@@ -175,6 +180,9 @@ func openLocked(root *os.Root, part string) (*os.File, error) {
 
 // write goes on with the data.
 func (w *writing) write(b []byte) (done int, err error) {
+	if w.there && len(b) > 0 {
+		return 0, fmt.Errorf("%w: of a file that was there already", blob.ErrSize)
+	}
 	for len(b) > 0 {
 		n := min(len(b), blob.Chunk-w.n)
 		k, err := w.f.Write(b[:n])
@@ -229,6 +237,12 @@ func (w *writing) commit(size int64, digest [32]byte, overwrite bool) error {
 		return fmt.Errorf("%w: %d were written of %d", blob.ErrSize, w.has, size)
 	case last.Final(size) != digest:
 		return fmt.Errorf("%w: of what was written", blob.ErrDigest)
+	case w.there:
+		w.close()
+		return nil
+	}
+	if w.key.Keyed && w.key.Modified != 0 { // whoever sends the file again finds that it is there
+		_ = w.root.Chtimes(w.part, time.Unix(0, w.key.Modified), time.Unix(0, w.key.Modified))
 	}
 	if err := w.f.Sync(); err != nil {
 		return err
@@ -275,12 +289,18 @@ func syncFolder(root *os.Root) {
 // close keeps what is there.
 func (w *writing) close() {
 	_ = w.f.Close()
-	w.rec.close()
+	if w.rec != nil {
+		w.rec.close()
+	}
 	_ = w.root.Close()
 }
 
 // discard removes what is there.
 func (w *writing) discard() {
+	if w.there {
+		w.close()
+		return
+	}
 	both := []string{w.part, recordName(w.part)}
 	for _, name := range both {
 		_ = w.root.Remove(name) // while it is locked
