@@ -72,6 +72,10 @@ func (c *Connection) blobsDue() bool {
 	return b.speaks && (b.due.len() > 0 || b.ready.len() > 0 && !c.closeNow)
 }
 
+// blobsWait says whether a blob is under way, so that somebody has to read the link
+// though nobody waits for a message. c.mu is held.
+func (c *Connection) blobsWait() bool { return len(c.blobs.out)+len(c.blobs.in)+len(c.blobs.queue) > 0 }
+
 // sayBlobs adds what has to be said about blobs to the control that is written next.
 // c.mu is held.
 func (l *link) sayBlobs(now time.Time) error {

@@ -179,6 +179,7 @@ func (c *Connection) shutdown(ctx context.Context, code protocol.Code, reason st
 
 // waitEnd waits for the end, and makes it when the time is over.
 func (c *Connection) waitEnd(ctx context.Context) {
+	c.callReader()
 	select {
 	case <-c.done:
 		return

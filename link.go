@@ -1,6 +1,7 @@
 package serpy
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -30,16 +31,20 @@ type link struct {
 	most   int            // payload bytes that the peer takes
 	noSum  protocol.Flags // NoSum if bodies go without checksums
 	plain  bool           // writev and going on after a timeout work
+	shared bool           // a reader can be interrupted, so that anyone may read
 	raw    *rawWriter     // nil: every write may wait
 
 	foreign *foreignLink // nil: the wire has a Hello
 
-	// The reader's own.
+	turn readTurn
+
+	// The reader's own: of whoever has the turn.
 	in     readBuffer
 	offset int64
 	heard  time.Time
 	frames []protocol.Frame
 	batch  []region
+	closed *protocol.Close // the peer said so
 
 	// The writer's own.
 	out      net.Buffers
@@ -66,10 +71,14 @@ func newLink(codec protocol.Codec, maxMessage int, conn net.Conn) *link {
 	l := &link{codec: codec, conn: conn, enc: codec.NewEncoder(), dec: codec.NewDecoder(maxMessage), gone: make(chan struct{})}
 	l.sealer, _ = l.enc.(protocol.Sealer)
 	_, l.plain = transport.Plain(conn)
+	l.turn.call = make(chan struct{}, 1)
+	l.turn.taken.Store(true)
 	if !codec.Caps().Resume {
 		l.foreign = newForeignLink(codec)
 		return l
 	}
+	_, isTLS := conn.(*tls.Conn)
+	l.shared = l.plain || isTLS
 	l.raw = newRawWriter(conn)
 	return l
 }
@@ -80,7 +89,13 @@ func (l *link) fail(err error) {
 	l.c.mu.Lock()
 	l.kill(err)
 	l.c.mu.Unlock()
+	l.cut()
+}
+
+// cut closes the conn, and has the link's own reader notice.
+func (l *link) cut() {
 	_ = l.conn.Close()
+	poke(l.turn.call)
 }
 
 // kill marks the link as dead. c.mu is held; the caller closes the conn.
@@ -96,47 +111,63 @@ func (l *link) kill(err error) {
 	}
 }
 
-// read reads the link until it ends, and says why it did.
+// read is the link's own reader: it reads when nobody else does, sees to the link's
+// end, and says why it ended.
 func (l *link) read() error {
 	if l.foreign != nil {
 		return l.readForeign()
 	}
 	l.heard = time.Now()
 	l.setReadDeadline(l.heard)
-	for short := true; ; {
-		if err := l.parse(); err != nil {
-			l.leave(err)
-			break
-		}
-		if short {
-			l.dry()
-		}
-		buf := l.in.space()
-		if k := l.in.sparse; k != nil {
-			l.in.sparse = nil
-			l.c.rq.compact(k)
-			l.c.compactBlobs(k)
-			k.release(1)
-		}
-		n, err := l.fill(buf)
-		l.in.filled += n
-		if err != nil && n == 0 {
-			l.fail(&LinkError{Op: "read", Addr: l.peer.Address, Err: err})
-			break
-		}
-		short = n < len(buf)
+	err := l.parse() // what came right behind the Hello
+	if err == nil {
+		l.dry()
+		err = l.attend()
 	}
+	if l.closed != nil {
+		err = l.c.peerClosed(l, l.closed)
+	}
+	l.leave(err)
 	l.writer.Wait()
+	l.retire()
 	l.in.close()
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
 	return l.err
 }
 
-func (l *link) setReadDeadline(from time.Time) {
-	if idle := l.c.opt.IdleTimeout; idle < off {
-		_ = l.conn.SetReadDeadline(from.Add(idle))
+// step reads once, and handles what came.
+func (l *link) step() error {
+	buf := l.in.space()
+	if k := l.in.sparse; k != nil {
+		l.in.sparse = nil
+		l.c.rq.compact(k)
+		l.c.compactBlobs(k)
+		k.release(1)
 	}
+	n, err := l.fill(buf)
+	if n == 0 {
+		if errors.Is(err, errInterrupted) {
+			return err
+		}
+		return &LinkError{Op: "read", Addr: l.peer.Address, Err: err}
+	}
+	l.in.filled += n
+	if err := l.parse(); err != nil {
+		return err
+	}
+	if n < len(buf) {
+		l.dry()
+	}
+	return nil
+}
+
+func (l *link) setReadDeadline(from time.Time) {
+	var at time.Time
+	if idle := l.c.opt.IdleTimeout; idle < off {
+		at = from.Add(idle)
+	}
+	_ = l.conn.SetReadDeadline(at)
 }
 
 // lastLook is for how long a link that seems idle is read once more: an expired
@@ -151,6 +182,9 @@ var errIdle = timeoutError("nothing was heard from the peer within the idle time
 // the last byte says when to look again.
 func (l *link) fill(buf []byte) (n int, err error) {
 	for {
+		if l.lookedUp() {
+			return 0, errInterrupted
+		}
 		n, err = l.conn.Read(buf)
 		if n > 0 {
 			l.heard = time.Now()
@@ -161,6 +195,9 @@ func (l *link) fill(buf []byte) (n int, err error) {
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return 0, err
+		}
+		if l.turn.stop.Load() {
+			continue
 		}
 		if time.Since(l.heard) < l.c.opt.IdleTimeout {
 			l.setReadDeadline(l.heard)
@@ -229,8 +266,8 @@ func (l *link) handle() (err error) {
 	l.batch = l.batch[:0]
 	replies := false
 	var answers []Message
-	var closed *protocol.Close
 	c.mu.Lock()
+	waiting := len(c.confirms)
 	for i := range l.frames {
 		f := &l.frames[i]
 		v, herr := c.sess.HandleFrame(now, f)
@@ -252,12 +289,13 @@ func (l *link) handle() (err error) {
 		}
 		c.apply(&v)
 		if v.Close != nil {
-			closed = v.Close
+			l.closed, err = v.Close, errPeerClosed
 			break
 		}
 	}
 	c.arm(now)
 	c.kick()
+	l.turn.woke = l.turn.woke || len(c.confirms) < waiting
 	c.mu.Unlock()
 	if replies { // before the application may take the units apart
 		for _, r := range l.batch {
@@ -267,9 +305,7 @@ func (l *link) handle() (err error) {
 	l.deliver(replies)
 	for i := range answers {
 		c.answer(&answers[i])
-	}
-	if err == nil && closed != nil {
-		err = c.peerClosed(l, closed)
+		l.turn.woke = true
 	}
 	return err
 }
@@ -296,6 +332,7 @@ func (l *link) deliver(replies bool) {
 		c.taken(&freed)
 	}
 	c.checkSlowReader()
+	l.turn.woke = l.turn.woke || c.rq.sleepers.Load() > 0
 	c.rq.signal()
 	if c.server != nil {
 		c.server.readable()

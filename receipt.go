@@ -35,7 +35,9 @@ func (r Receipt) Poll() (resolved bool, err error) {
 	if r.c == nil || !r.mode.IsAcked() {
 		return true, ErrNotAcked
 	}
-	if resolved, err = r.outcome(); err != nil {
+	if resolved, err = r.outcome(); !resolved {
+		r.c.callReader() // for the next time
+	} else if err != nil {
 		err = opError("receipt", err)
 	}
 	return resolved, err
@@ -52,6 +54,7 @@ func (r Receipt) Done() <-chan struct{} {
 	if !r.c.await(r.id, confirm{id: r.id, ch: ch, once: true}) {
 		close(ch)
 	}
+	r.c.callReader()
 	return ch
 }
 
@@ -84,8 +87,17 @@ func (r Receipt) wait(ctx context.Context) error {
 
 // waitResolved waits until an ID is resolved, and says how it fared.
 func (c *Connection) waitResolved(ctx context.Context, id uint64) error {
+	for c.readUntil(ctx, func() bool { return id <= c.resolved.Load() }) {
+		if resolved, err := c.outcome(id); resolved {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
 	ch := make(chan struct{}, 1)
 	if c.await(id, confirm{id: id, ch: ch}) {
+		c.callReader()
 		select {
 		case <-ch:
 		case <-ctx.Done():

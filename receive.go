@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/serpy-go/serpy/internal/session"
 	"github.com/serpy-go/serpy/protocol"
@@ -45,6 +46,7 @@ type receiveQueue struct {
 	regions            ring[region]
 	wake               chan struct{} // capacity 1: look again
 	whole              bool          // the wire is a foreign one: units of any size, and no numbers
+	sleepers           atomic.Int32  // how many wait for wake, less one that it will wake
 	limit              int           // MaxMessage, or FragmentSize if that is more
 	maxUnits, maxBytes uint64        // the room
 
@@ -147,8 +149,16 @@ func (q *receiveQueue) size() (units, bytes int) {
 func (q *receiveQueue) signal() {
 	select {
 	case q.wake <- struct{}{}:
+		q.sleepers.Add(-1)
 	default:
 	}
+}
+
+// filled says whether something waits.
+func (q *receiveQueue) filled() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.regions.len() > 0
 }
 
 // take cuts the next message. ok is false if there is none; err is io.EOF behind

@@ -56,6 +56,7 @@ func (c *Connection) Request(ctx context.Context, m Message) (Message, error) {
 	if ended {
 		poke(r.ch)
 	}
+	c.callReader()
 	select {
 	case <-r.ch:
 	case <-ctx.Done():

@@ -229,6 +229,7 @@ func (c *Connection) admit(ctx context.Context, w *wireMessage, wait bool) (id u
 			c.slowPeer()
 		}
 		c.mu.Unlock()
+		c.callReader()
 		select {
 		case <-turn:
 		case <-ctx.Done():

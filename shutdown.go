@@ -98,9 +98,13 @@ func (s *Server) closeDown() {
 func (c *Connection) interrupt(err error) {
 	c.mu.Lock()
 	c.cutOff = err
+	l := c.link
 	c.mu.Unlock()
 	c.rq.signal()
 	poke(c.blobs.offered)
+	if l != nil {
+		l.lookUp()
+	}
 }
 
 // forget takes a connection that has ended out of the lists.

@@ -21,19 +21,29 @@ func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
 		if ok || err != nil {
 			return m, opError("receive", err)
 		}
-		c.want()
-		select {
-		case <-c.rq.wake:
-		case <-c.done:
-			if ok, err := c.take(&m); ok || err != nil {
-				return m, opError("receive", err)
-			}
-		case <-ctx.Done():
-			if err := c.wants(ctx); err != nil {
-				return m, opError("receive", err)
-			}
+		if err := c.waitMessage(ctx); err != nil {
+			return m, opError("receive", err)
 		}
 	}
+}
+
+// waitMessage waits until there may be something to take, and reads the link itself
+// if nobody does. Its error is that of ctx.
+func (c *Connection) waitMessage(ctx context.Context) error {
+	if c.readUntil(ctx, c.rq.filled) {
+		return c.wants(ctx)
+	}
+	c.want()
+	c.rq.sleepers.Add(1)
+	c.callReader()
+	select {
+	case <-c.rq.wake:
+		return nil
+	case <-c.done:
+	case <-ctx.Done():
+	}
+	c.rq.sleepers.Add(-1)
+	return c.wants(ctx)
 }
 
 // An ownEnd is the cause of a context that ended with c.
@@ -55,7 +65,9 @@ func (c *Connection) wants(ctx context.Context) error {
 
 // TryReceive gives the next message if there is one; it never waits.
 func (c *Connection) TryReceive() (m Message, ok bool) {
-	ok, _ = c.take(&m)
+	if ok, _ = c.take(&m); !ok {
+		c.callReader() // for the next time
+	}
 	return m, ok
 }
 
@@ -163,14 +175,8 @@ func (c *Connection) ReceiveBatch(ctx context.Context, into []Message) (n int, e
 			into[0] = m
 			return 1, nil
 		}
-		c.want()
-		select {
-		case <-c.rq.wake:
-		case <-c.done:
-		case <-ctx.Done():
-			if err := c.wants(ctx); err != nil {
-				return 0, opError("receive", err)
-			}
+		if err := c.waitMessage(ctx); err != nil {
+			return 0, opError("receive", err)
 		}
 	}
 }

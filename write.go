@@ -69,7 +69,7 @@ func (c *Connection) dispatch(awaited bool) {
 // in between. c.mu is held, and is not any more when it returns.
 func (c *Connection) writeNow() {
 	l := c.link
-	if !c.mayWrite(l) || l.raw == nil || c.sess.CloseDue() {
+	if !c.mayWrite(l) || l.raw == nil || l.accusation != nil || c.sess.CloseDue() { // behind those the link is closed
 		c.kick()
 		c.mu.Unlock()
 		return
@@ -95,7 +95,7 @@ func (c *Connection) writeNow() {
 	c.mu.Unlock()
 	l.writer.Done()
 	if err != nil {
-		_ = l.conn.Close() // the reader notices
+		l.cut()
 	}
 }
 
@@ -135,7 +135,7 @@ func (l *link) flush(begun bool) {
 		}
 	}
 	if err != nil {
-		_ = l.conn.Close() // the reader notices
+		l.cut()
 	}
 }
 
