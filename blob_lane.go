@@ -6,6 +6,7 @@ import (
 
 	"github.com/serpy-go/serpy/blob"
 	"github.com/serpy-go/serpy/protocol"
+	"github.com/serpy-go/serpy/transport"
 )
 
 // A blobLane is the blobs under way on a connection, in both directions. Guarded by
@@ -110,6 +111,7 @@ func (l *link) sayBlobs(now time.Time) error {
 func (l *link) pickChunk(now time.Time) {
 	c := l.c
 	b := &c.blobs
+	l.bulk = l.bulk && b.running > 0
 	if !b.speaks {
 		return
 	}
@@ -125,6 +127,7 @@ func (l *link) pickChunk(now time.Time) {
 		c.listBlob(s)
 	}
 	n := len(l.chunk.data)
+	l.bulk = l.bulk || n == blob.Chunk
 	b.stats.SentBytes += uint64(n)
 	l.chunk.frame = c.sess.Head(now, protocol.KindBlob, 0, 0)
 	l.chunk.frame.Flags = l.noSum
@@ -173,6 +176,23 @@ func (l *link) sealChunk() {
 	}
 	l.sealer.Seal((*[protocol.HeadSize]byte)(head), &k.frame, len(head)-protocol.HeadSize+len(k.data), sum)
 	l.out = append(l.out, head, k.data)
+}
+
+// notSent is how many bytes the kernel may hold unsent while blobs are under way.
+const notSent = 32 << 10
+
+// shallowIfBulk bounds what the kernel takes of a TCP connection before it has sent what
+// it holds, while blobs are under way: nothing overtakes what is in its buffer.
+func (l *link) shallowIfBulk() {
+	if l.bulk == l.shallow || l.c.opt.Transport.NotSentLowat != 0 {
+		return
+	}
+	l.shallow = l.bulk
+	bytes := 0
+	if l.bulk {
+		bytes = notSent
+	}
+	_ = transport.SetNotSentLowat(l.conn, bytes) // no TCP, or a system without: then there is no such buffer, or no help
 }
 
 // unpinChunk gives the chunk that was written back to its blob. c.mu is held.

@@ -53,6 +53,8 @@ type link struct {
 	control  []byte
 	scratch  []byte
 	deadline time.Time
+	bulk     bool // blobs are under way that would fill the kernel's buffer
+	shallow  bool // it was made small
 
 	// Guarded by c.mu.
 	picked     []picked

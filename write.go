@@ -303,6 +303,7 @@ func (l *link) assemble() error {
 		}
 	}
 	l.sealChunk()
+	l.shallowIfBulk()
 	l.rest = l.out
 	return nil
 }
