@@ -98,11 +98,19 @@ func hello(h *protocol.Hello) []byte {
 	return b
 }
 
+// knock dials, and closes at the end of the test.
 func knock(t *testing.T, address string, first []byte) net.Conn {
+	t.Helper()
+	conn := call(t, address, first)
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// call dials and writes the first bytes.
+func call(t *testing.T, address string, first []byte) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(address, "tcp://"))
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
 	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
 	_, _ = conn.Write(first) // the other side may have closed already
 	return conn
@@ -344,7 +352,7 @@ type counted struct {
 	by *counting
 }
 
-func (c *counted) CloseRead() error { return c.Conn.(*net.TCPConn).CloseRead() } //nolint:forcetypeassert // the test listens on tcp
+func (c *counted) CloseRead() error { return c.Conn.(*net.TCPConn).CloseRead() }
 
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)

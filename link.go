@@ -133,6 +133,7 @@ func (l *link) read() error {
 	l.writer.Wait()
 	l.retire()
 	l.in.close()
+	l.frames, l.batch = nil, nil // they keep what was read
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
 	return l.err

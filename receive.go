@@ -98,6 +98,10 @@ func (q *receiveQueue) init(maxMessage int, units, bytes uint64) {
 // put queues regions; it gives what replies at the front free at once.
 func (q *receiveQueue) put(regions []region, replies bool) (f freed, tell bool) {
 	q.mu.Lock()
+	if q.fault != nil {
+		q.mu.Unlock()
+		return f, false // nobody takes them
+	}
 	for _, r := range regions {
 		r.chunk.hold(r.count)
 		q.regions.push(r)
@@ -110,6 +114,20 @@ func (q *receiveQueue) put(regions []region, replies bool) (f freed, tell bool) 
 	}
 	q.mu.Unlock()
 	return f, tell
+}
+
+// discard lets go of what nobody will take: who keeps the connection, as the events
+// of a server do for a while, must not keep its messages.
+func (q *receiveQueue) discard() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.regions.len() > 0 {
+		r := q.regions.at(0)
+		r.chunk.release(r.count)
+		q.regions.pop()
+	}
+	q.regions, q.making = ring[region]{}, making{}
+	q.waiting, q.waitingBytes = 0, 0
 }
 
 // compact moves the runs that wait in a chunk, of which they are a small part, into

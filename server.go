@@ -53,8 +53,8 @@ type Server struct {
 // A Handler serves one session, not one link. ctx has the values of Serve's, and
 // ends with c, or when Shutdown's grace is over; that it ended with c does not keep
 // Receive from giving what c received before. When the handler returns, c is closed
-// as by c.Close; an error becomes the reason that the peer sees. Panics are not
-// recovered.
+// as by c.Close, and what it did not receive is dropped; an error becomes the reason
+// that the peer sees. Panics are not recovered.
 type Handler func(ctx context.Context, c *Connection) error
 
 // ServerStats are a server's counts: how many connections are up, parked, or in the
@@ -248,6 +248,7 @@ func (s *Server) handle(values context.Context, c *Connection, h Handler) {
 		code = protocol.CodeGoingAway
 	}
 	_ = c.close(code, reason) // its outcome is in the events
+	c.rq.discard()
 }
 
 func (s *Server) isStopped() bool {

@@ -129,6 +129,7 @@ func (c *Connection) streamEnd(err error) error {
 // breakOff ends the session and the connection: the peer confirmed by its numbers
 // what it contradicts by its bytes.
 func (c *Connection) breakOff(err error) {
+	c.rq.discard()
 	c.mu.Lock()
 	l := c.link
 	c.closing, c.sendClosed, c.lastTry = true, true, true

@@ -158,6 +158,9 @@ func (s *Session) HandleFrame(now time.Time, f *protocol.Frame) (v Verdict, err 
 	if lane := laneOf(f.Kind); f.Lane != lane {
 		return v, protocol.Errorf("3.6", "a %v frame of lane %d", f.Kind, f.Lane)
 	}
+	if f.Kind == protocol.KindHello || f.Kind == protocol.KindRefuse {
+		return v, protocol.Errorf("5", "a %v frame on an open link", f.Kind)
+	}
 	was := s.out
 	if err := s.handleNumbers(f); err != nil {
 		return v, err

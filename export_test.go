@@ -1,0 +1,19 @@
+package serpy
+
+import "testing"
+
+// NoStock has no memory kept to serve again, until the test ends.
+func NoStock(t *testing.T) {
+	t.Helper()
+	for _, s := range []*stock{&chunkStock, &slabStock} {
+		most := s.most
+		s.mu.Lock()
+		s.most, s.free = 0, nil
+		s.mu.Unlock()
+		t.Cleanup(func() {
+			s.mu.Lock()
+			s.most = most
+			s.mu.Unlock()
+		})
+	}
+}
