@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -72,11 +73,12 @@ func (f *fault) plant(text string) (string, error) {
 			return "", fmt.Errorf("%s: no line of %s begins with %q", f.name, f.file, f.in)
 		}
 	}
-	same := func(line string) bool { return strings.TrimSpace(line) == f.old }
+	want := bare(f.old)
+	same := func(line string) bool { return bare(line) == want }
 	at := index(lines, first, same)
 	switch {
 	case at < 0:
-		return "", fmt.Errorf("%s: the line %q is not in %s any more", f.name, f.old, f.file)
+		return "", fmt.Errorf("%s: the line\n\t%s\nis not in %s any more; it has\n\t%s\nMend the fault in internal/planted/faults_*.go, or take it out if what it breaks is gone", f.name, f.old, f.file, nearest(lines, want))
 	case f.in == "" && index(lines, at+1, same) >= 0:
 		return "", fmt.Errorf("%s: the line %q is in %s more than once", f.name, f.old, f.file)
 	case f.bad == f.old:
@@ -84,6 +86,31 @@ func (f *fault) plant(text string) (string, error) {
 	}
 	lines[at] = f.bad
 	return strings.Join(lines, "\n"), nil
+}
+
+// bare is a line without its indent and the comment behind it.
+func bare(line string) string {
+	line, _, _ = strings.Cut(line, " //")
+	return strings.TrimSpace(line)
+}
+
+// nearest finds the line that has most words in common with another.
+func nearest(lines []string, want string) (best string) {
+	words := strings.Fields(want)
+	most := 0
+	for n, line := range lines {
+		have := strings.Fields(bare(line))
+		common := -max(0, len(have)-len(words))
+		for _, w := range have {
+			if slices.Contains(words, w) {
+				common += 2
+			}
+		}
+		if common > most {
+			most, best = common, fmt.Sprintf("line %d: %s", n+1, strings.TrimSpace(line))
+		}
+	}
+	return best
 }
 
 // index finds the first line from a place on; -1: there is none.

@@ -98,14 +98,14 @@ var linkFaults = []fault{
 	},
 	{
 		name: "reconnect/broken-goes-on", file: "reconnect.go", tests: ofRoot,
-		old:    `if broken || !c.caps.Resume || errors.Is(err, errGoingAway) {`,
-		bad:    `if broken && !c.caps.Resume || errors.Is(err, errGoingAway) {`,
+		old:    `if broken || errors.Is(err, errGoingAway) {`,
+		bad:    `if broken && errors.Is(err, errGoingAway) {`,
 		breaks: "a session whose peer breaks rules goes on for ever",
 	},
 	{
 		name: "write/two-writers", file: "write.go", tests: ofRoot,
-		old:    `if l == nil || l.writing || l.dead || l.saidClose || !c.hasWork(l) {`,
-		bad:    `if l == nil || l.dead || l.saidClose || !c.hasWork(l) {`,
+		old:    `return l != nil && !l.writing && !l.dead && !l.saidClose && c.hasWork(l)`,
+		bad:    `return l != nil && !l.dead && !l.saidClose && c.hasWork(l)`,
 		breaks: "two writers share a link",
 	},
 	{
@@ -146,8 +146,8 @@ var linkFaults = []fault{
 	},
 	{
 		name: "link/dry-ack", file: "link.go", tests: ofRoot,
-		old:    `if c.sess.AckDue(l.heard, true) {`,
-		bad:    `if c.sess.AckDue(l.heard, false) {`,
+		old:    `if !c.sess.AckDue(l.heard, true) {`,
+		bad:    `if !c.sess.AckDue(l.heard, false) {`,
 		breaks: "an ack that somebody waits for is late",
 	},
 	{

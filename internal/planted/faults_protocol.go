@@ -10,8 +10,8 @@ var protocolFaults = []fault{
 	},
 	{
 		name: "protocol/body-sum", file: "protocol/native.go", tests: ofWire,
-		old:    `if f.Flags&NoSum == 0 && le.Uint32(b[24:]) != Sum(0, f.Body) {`,
-		bad:    `if f.Flags&NoSum == 0 && f.Kind != KindData && le.Uint32(b[24:]) != Sum(0, f.Body) {`,
+		old:    `if f.Flags&NoSum == 0 && sum != Sum(0, f.Body) {`,
+		bad:    `if f.Flags&NoSum == 0 && f.Kind != KindData && sum != Sum(0, f.Body) {`,
 		breaks: "a damaged message is delivered",
 	},
 	{
