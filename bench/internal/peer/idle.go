@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"errors"
-	"io"
 	"sync"
 )
 
@@ -11,15 +10,14 @@ import (
 // that does not come, as the program of a user would.
 type idleSide struct {
 	spec    Spec
-	dial    func() (io.Closer, func() error, error)
+	dial    func() (link, error)
 	mu      sync.Mutex
-	closers []io.Closer
+	links   []link
 	waiting sync.WaitGroup
 }
 
-// newIdle makes the dialling side; dial gives a connection and how to wait for its
-// next message.
-func newIdle(s Spec, dial func() (io.Closer, func() error, error)) *idleSide {
+// newIdle makes the dialling side.
+func newIdle(s Spec, dial func() (link, error)) *idleSide {
 	return &idleSide{spec: s, dial: dial}
 }
 
@@ -27,16 +25,14 @@ func (s *idleSide) Run(_ context.Context, n int) (Outcome, error) {
 	const dialers = 8
 	return Outcome{}, each(dialers, func(i int) error {
 		for range share(n, dialers, i) {
-			c, wait, err := s.dial()
+			l, err := s.dial()
 			if err != nil {
 				return err
 			}
 			s.mu.Lock()
-			s.closers = append(s.closers, c)
+			s.links = append(s.links, l)
 			s.mu.Unlock()
-			if wait != nil {
-				s.waiting.Go(func() { _ = wait() })
-			}
+			s.waiting.Go(func() { _, _ = l.receive() })
 		}
 		return nil
 	})
@@ -45,8 +41,8 @@ func (s *idleSide) Run(_ context.Context, n int) (Outcome, error) {
 func (s *idleSide) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range s.closers {
-		_ = c.Close()
+	for _, l := range s.links {
+		_ = l.close()
 	}
 	return nil
 }

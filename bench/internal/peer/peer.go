@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 )
@@ -79,9 +80,7 @@ type Peer struct {
 
 // All are the peers, in the order of the tables.
 func All() []Peer {
-	all := rawPeers()
-	all = append(all, serpyPeers()...)
-	return all
+	return slices.Concat(rawPeers(), serpyPeers(), mangosPeers(), goZeroMQPeers(), libzmqPeers(), natsPeers(), jetStreamPeers(), mqttPeers(), grpcPeers(), websocketPeers())
 }
 
 // Find gives the peer of that name.
@@ -100,7 +99,7 @@ func (p Peer) Version() string {
 	if !ok || p.Module == "" {
 		return ""
 	}
-	if !strings.Contains(p.Module, ".") { // no module path: it says itself
+	if !strings.Contains(p.Module, "/") { // no module path: the version itself
 		return p.Module
 	}
 	for _, d := range info.Deps {

@@ -72,11 +72,10 @@ func newRawLink(c net.Conn, s Spec) *rawLink {
 	if s.Peer == "rawtcp-spin" {
 		r = spinning(c)
 	}
-	size := rawBuffer
-	if s.Kind == Idle {
-		size = 4 << 10
+	if s.Kind == Idle { // the default size, and nothing to write
+		return &rawLink{conn: c, r: bufio.NewReader(r)}
 	}
-	return &rawLink{conn: c, r: bufio.NewReaderSize(r, size), w: bufio.NewWriterSize(c, size), into: make([]byte, max(s.Size, Confirmed))}
+	return &rawLink{conn: c, r: bufio.NewReaderSize(r, rawBuffer), w: bufio.NewWriterSize(c, rawBuffer), into: make([]byte, max(s.Size, Confirmed))}
 }
 
 func (l *rawLink) send(data []byte) error {
@@ -99,6 +98,8 @@ func (l *rawLink) receive() ([]byte, error) {
 	_, err := io.ReadFull(l.r, l.into[:n])
 	return l.into[:n], err
 }
+
+func (l *rawLink) close() error { return l.conn.Close() }
 
 func rawListen(ctx context.Context, s Spec) (Side, string, error) {
 	l, address, err := listen(ctx, s)
@@ -125,13 +126,12 @@ func rawListen(ctx context.Context, s Spec) (Side, string, error) {
 func rawDial(ctx context.Context, s Spec, address string) (Side, error) {
 	side := &rawSide{spec: s}
 	if s.Kind == Idle {
-		return newIdle(s, func() (io.Closer, func() error, error) {
+		return newIdle(s, func() (link, error) {
 			c, err := dial(ctx, s, address)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
-			link := newRawLink(c, s)
-			return c, func() error { _, err := link.receive(); return err }, nil
+			return newRawLink(c, s), nil
 		}), nil
 	}
 	for range max(s.Conns, 1) {

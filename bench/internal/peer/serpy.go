@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -96,12 +95,9 @@ func serpyDial(ctx context.Context, s Spec, address string) (Side, error) {
 	}
 	side := &serpySide{spec: s, how: variantOf(s)}
 	if s.Kind == Idle {
-		return newIdle(s, func() (io.Closer, func() error, error) {
+		return newIdle(s, func() (link, error) {
 			c, err := serpy.Dial(ctx, address, o)
-			if err != nil {
-				return nil, nil, err
-			}
-			return c, func() error { _, err := c.Receive(context.Background()); return err }, nil
+			return serpyLink{c}, err
 		}), nil
 	}
 	for range max(s.Conns, 1) {
@@ -113,6 +109,18 @@ func serpyDial(ctx context.Context, s Spec, address string) (Side, error) {
 	}
 	return side, nil
 }
+
+// serpyLink is an idle connection.
+type serpyLink struct{ c *serpy.Connection }
+
+func (l serpyLink) send(data []byte) error { return l.c.Send(context.Background(), data) }
+
+func (l serpyLink) receive() ([]byte, error) {
+	m, err := l.c.Receive(context.Background())
+	return m.Data, err
+}
+
+func (l serpyLink) close() error { return l.c.Close() }
 
 // Close ends the connections without the wait for what is queued.
 func (s *serpySide) Close() error {

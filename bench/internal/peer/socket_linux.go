@@ -44,3 +44,13 @@ func eachTCP(f func(fd int)) {
 		}
 	}
 }
+
+// forceCongestion sets the congestion control of all TCP sockets of this process, for
+// peers that make their own. Connections that a listener accepts afterwards inherit
+// it; one that is connected already changes over, but goes on being paced if it was.
+func forceCongestion(name string) {
+	if name == "" {
+		return
+	}
+	eachTCP(func(fd int) { _ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, name) })
+}
