@@ -204,6 +204,44 @@ func (q *receiveQueue) take(m *Message) (ok bool, err error) {
 	}
 }
 
+// takePlain cuts the next message into m, which is zero, if it is like nearly all: a
+// unit of its own without metadata, in the middle of a group, and nothing else is to be
+// done. For all others see take.
+func (q *receiveQueue) takePlain(m *Message) bool {
+	if q.regions.len() == 0 {
+		return false
+	}
+	r := q.regions.at(0)
+	e := r.era
+	if r.count == 1 || e != q.now || e.acks || q.fault != nil || q.gap != nil || q.making.on || q.whole ||
+		q.free.units >= q.tellUnits || q.free.bytes >= q.tellBytes {
+		return false
+	}
+	payload, rest, acked, ok := protocol.NextPlain(r.run)
+	if !ok {
+		return false
+	}
+	wire := len(r.run) - len(rest)
+	m.Data, m.chunk, m.epoch = payload, r.chunk, e.epoch
+	m.unit, m.wire = r.first, uint32(wire) //nolint:gosec // of a group
+	q.id++
+	m.ID = q.id
+	if acked {
+		m.Mode = Acked
+	}
+	m.Redelivered = r.first <= e.redelivered
+	q.unit, q.free.unit = r.first, r.first
+	r.run = rest
+	r.first++
+	r.count--
+	q.waiting--
+	q.waitingBytes -= wire
+	q.free.units++
+	q.free.bytes += uint64(wire) //nolint:gosec // not negative
+	q.delivered++
+	return true
+}
+
 // nextUnit takes a unit from the front, and says how long it was on the wire.
 func (q *receiveQueue) nextUnit() (r *region, u protocol.Unit, wire uint64) {
 	if q.regions.len() == 0 {

@@ -16,6 +16,13 @@ func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
 	if err := c.wants(ctx); err != nil {
 		return m, opError("receive", err)
 	}
+	c.rq.mu.Lock()
+	quick := c.rq.takePlain(&m)
+	c.rq.mu.Unlock()
+	if quick {
+		m.origin = c
+		return m, nil
+	}
 	for {
 		ok, err := c.take(&m)
 		if ok || err != nil {
@@ -35,6 +42,10 @@ func (c *Connection) waitMessage(ctx context.Context) error {
 	}
 	c.want()
 	c.rq.sleepers.Add(1)
+	if c.rq.filled() { // who took before us did not know that we wait
+		c.rq.sleepers.Add(-1)
+		return nil
+	}
 	c.callReader()
 	select {
 	case <-c.rq.wake:
@@ -93,7 +104,7 @@ func (c *Connection) take(m *Message) (ok bool, err error) {
 	}
 	switch {
 	case ok:
-		if more {
+		if more && q.sleepers.Load() > 0 {
 			q.signal() // for the next who waits
 		}
 		return true, nil
@@ -186,14 +197,15 @@ func (c *Connection) ReceiveBatch(ctx context.Context, into []Message) (n int, e
 func (c *Connection) takeBatch(into []Message) (n int) {
 	q := &c.rq
 	q.mu.Lock()
-	for n < len(into) {
+	for ; n < len(into); n++ {
 		m := &into[n]
-		if ok, err := q.take(m); !ok || err != nil {
+		*m = Message{}
+		if q.takePlain(m) {
+		} else if ok, err := q.take(m); !ok || err != nil {
 			break
 		}
 		q.lend(m.chunk)
 		m.origin, m.chunk = c, nil
-		n++
 	}
 	freed, tell := q.tell(false)
 	more := q.regions.len() > 0
@@ -206,7 +218,10 @@ func (c *Connection) takeBatch(into []Message) (n int) {
 	for _, g := range gaps {
 		c.say(g)
 	}
-	if more {
+	if n > 0 && !more {
+		c.prompt.Store(true)
+	}
+	if more && q.sleepers.Load() > 0 {
 		q.signal()
 	}
 	return n

@@ -280,3 +280,32 @@ func TestCaps(t *testing.T) {
 		Acks: protocol.Numbered, Resume: true, Flow: true, Correlates: true, CleanBinary: true, Metadata: true, Blobs: true,
 	}, c.Caps())
 }
+
+// The short way of reading a unit says the same as the long one, or nothing.
+func TestNextPlainAgreesWithNextUnit(t *testing.T) {
+	taken := 0
+	for _, flags := range []protocol.UnitFlags{0, protocol.UnitAcked, protocol.UnitBase85, protocol.UnitGap, protocol.UnitMore, 0x80} {
+		for _, n := range []int{0, 1, 2, 126, 127, 128, 129, 16382, 16383, 16384, 65536} {
+			run := protocol.AppendUnit(nil, flags, nil, make([]byte, n))
+			for cut := range min(len(run), 8) {
+				_, _, _, ok := protocol.NextPlain(run[:cut])
+				require.False(t, ok, "cut short")
+			}
+			_, _, _, ok := protocol.NextPlain(run)
+			require.False(t, ok, "it is the last one")
+			run = append(run, 0, 0)
+			payload, rest, acked, ok := protocol.NextPlain(run)
+			u, after, err := protocol.NextUnit(run)
+			if !ok {
+				continue
+			}
+			taken++
+			require.NoError(t, err)
+			require.Equal(t, u.Payload, payload)
+			require.Equal(t, cap(u.Payload), cap(payload))
+			require.Equal(t, after, rest)
+			require.Equal(t, u.Flags == protocol.UnitAcked, acked)
+		}
+	}
+	require.Equal(t, 2*9, taken, "plain and acked ones of up to 16383 bytes")
+}

@@ -124,6 +124,27 @@ func NextUnit(run []byte) (u Unit, rest []byte, err error) {
 	return u, rest, nil
 }
 
+// NextPlain is NextUnit for the units that nearly all are: a short, whole message
+// without metadata, plain or acked, behind which another unit stands. ok is false for
+// all others.
+func NextPlain(run []byte) (payload, rest []byte, acked, ok bool) {
+	if len(run) < minUnit+1 {
+		return nil, nil, false, false
+	}
+	n, at := int(run[0]), 1
+	if n >= 0x80 {
+		n, at = n&0x7f|int(run[1])<<7, 2
+		if run[1] >= 0x80 {
+			return nil, nil, false, false
+		}
+	}
+	flags, end := UnitFlags(run[at]), at+1+n
+	if flags&^UnitAcked != 0 || end >= len(run) {
+		return nil, nil, false, false
+	}
+	return run[at+1 : end : end], run[end:], flags != 0, true
+}
+
 // split parts the metadata from the payload, which has at most so many bytes, and
 // holds the flags to SPEC.md 4.1.
 func (u *Unit) split(most int) error {
