@@ -267,6 +267,9 @@ func (l *link) pickGroups(now time.Time) {
 	if !l.plain {
 		most = maxWriteTLS
 	}
+	if c.blobs.ready.len() > 0 { // they get a third
+		most = min(most, 2*protocol.BlobChunk)
+	}
 	var before *group
 	for total := 0; total < most; {
 		c.unstage()
