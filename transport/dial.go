@@ -18,7 +18,7 @@ import (
 // system's roots. For the other addresses config is not used.
 //
 // ctx bounds the call, name look-up and handshake included, and not the
-// connection. The error is a *net.OpError, an *OptionError, or that of the
+// connection. A named pipe that is busy is waited for. The error is a *net.OpError, an *OptionError, or that of the
 // handshake; it is ctx's where ctx ended first.
 func Dial(ctx context.Context, a Address, config *tls.Config, o Options) (net.Conn, error) {
 	if err := ready(ctx, o); err != nil {
@@ -33,6 +33,8 @@ func Dial(ctx context.Context, a Address, config *tls.Config, o Options) (net.Co
 		c, err = dialTLS(ctx, a, config, o)
 	case Unix:
 		c, err = dialUnix(ctx, a, o)
+	case NPipe:
+		c, err = dialPipe(ctx, a, o)
 	default:
 		err = unsupported("dial", a)
 	}

@@ -1,6 +1,6 @@
 // Package transport turns addresses into network connections: TCP, TLS over
-// TCP and unix sockets, with the socket options that matter to a stream of
-// messages.
+// TCP, unix sockets and the named pipes of Windows, with the options that matter
+// to a stream of messages.
 //
 // It knows nothing of sessions, frames or messages. Dial and Listen take an
 // [Address]; what they give back are connections and listeners of package net

@@ -23,6 +23,8 @@ import (
 // A socket on which somebody does, or a file that is no socket, is an error
 // that is syscall.EADDRINUSE, and stays. Closing the listener removes its own
 // file, and no other that has taken its place.
+//
+// A named pipe that somebody serves is an error that is syscall.EADDRINUSE, too.
 func Listen(ctx context.Context, a Address, config *tls.Config, o Options) (net.Listener, error) {
 	if err := ready(ctx, o); err != nil {
 		return nil, err
@@ -34,6 +36,12 @@ func Listen(ctx context.Context, a Address, config *tls.Config, o Options) (net.
 		return listenTLS(ctx, a, config, o)
 	case Unix:
 		return listenUnix(ctx, a, o)
+	case NPipe:
+		l, err := listenPipe(ctx, a, o)
+		if err != nil {
+			return nil, pipeError("listen", a, err)
+		}
+		return l, nil
 	default:
 		return nil, unsupported("listen", a)
 	}
@@ -48,6 +56,9 @@ func ListenerAddress(l net.Listener) (Address, bool) {
 	case *net.TCPListener:
 	case *tlsListener:
 		scheme = TLS
+	case *pipeListener:
+		p, ok := l.Addr().(pipeAddr)
+		return p.Address, ok
 	case *net.UnixListener, *unixListener:
 		a, err := parseUnix(slashPath(l.Addr().String()))
 		return a, err == nil

@@ -53,8 +53,49 @@ type Options struct {
 
 	// Backlog is how many connections wait in the kernel to be accepted; 0
 	// leaves it to the system (net.core.somaxconn on Linux, which also caps
-	// it). An error on Windows.
+	// it). An error on Windows, where a pipe has none.
 	Backlog int
+
+	// The rest concerns named pipes. Their buffers have 64 KiB unless ReadBuffer
+	// and WriteBuffer say otherwise; Windows takes that for advice.
+
+	// PipeMessages lets Listen and Meet make a pipe of messages, as npipes has
+	// them: each write is one, for a peer that reads messages. This package
+	// reads bytes, whatever the pipe.
+	PipeMessages bool
+
+	// PipeInstances is how many connections a pipe that Listen makes has at a
+	// time, at most 254; 0 is as many as the system allows. With 1, for npipes,
+	// the pipe is not there while a connection of it ends and the next is not
+	// yet awaited.
+	PipeInstances int
+
+	// PipeSecurity is the security descriptor of a pipe that Listen or Meet
+	// makes, in the security descriptor definition language ("D:P(A;;GA;;;AU)":
+	// who has logged in may do all). "" is the system's default: all for the
+	// user, administrators and the system, reading for everybody. Windows only;
+	// an error elsewhere.
+	PipeSecurity string
+
+	// PipeRemote lets clients of other machines open a pipe that Listen or Meet
+	// makes.
+	PipeRemote bool
+
+	// PipeAwait lets Dial wait, until its context ends, also for a pipe that is
+	// not there, as it does for one that is busy: between two messages of npipes
+	// the pipe does not exist.
+	PipeAwait bool
+
+	// PipeMeet lets Dial, and each Accept of a listener, open the pipe as npipes
+	// does: whoever comes first makes it, with one instance, and the other opens
+	// it. See Meet. PipeInstances and PipeAwait then mean nothing.
+	PipeMeet bool
+
+	// PipeFolder is a folder in which unix sockets stand for the pipes of this
+	// machine, on systems that have none: of packets with PipeMessages, of a
+	// stream without. A file name.lock beside a socket says, by a lock, that it
+	// is served. "" is none, and npipe:// an error there. Not looked at on Windows.
+	PipeFolder string
 }
 
 const (
@@ -93,6 +134,7 @@ func (o Options) Validate() error {
 		{"WriteBuffer", o.WriteBuffer, maxBytes},
 		{"NotSentLowat", o.NotSentLowat, maxBytes},
 		{"Backlog", o.Backlog, math.MaxInt32},
+		{"PipeInstances", o.PipeInstances, 254},
 	} {
 		if f.value < 0 || f.value > f.most {
 			return &OptionError{f.name, f.value, fmt.Errorf("want 0 to %d", f.most)}
