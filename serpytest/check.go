@@ -92,8 +92,14 @@ func (h *History) Check() []Violation {
 type checker struct {
 	*History
 	found      []Violation
-	sequential bool  // the n-th accepted message has the n-th count
-	gaps       []Gap // by First
+	sequential bool        // the n-th accepted message has the n-th count
+	gaps       []placedGap // by First
+}
+
+// placedGap is a gap, and when it came.
+type placedGap struct {
+	Gap
+	at int
 }
 
 func (c *checker) report(k Kind, text string, keys ...uint64) {

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -83,7 +82,7 @@ func Pipe(link Link) (a, b *Conn) {
 
 func newPair(link Link, first, second net.Addr) (a, b *Conn) {
 	ab, ba := newDirection(link), newDirection(link)
-	ab.reverse, ba.reverse = ba, ab
+	ab.reverse, ba.reverse, ab.first = ba, ab, true
 	a = &Conn{out: ab, in: ba, local: first, remote: second, done: make(chan struct{})}
 	b = &Conn{out: ba, in: ab, local: second, remote: first, done: make(chan struct{})}
 	a.peer, b.peer = b, a
@@ -170,15 +169,11 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// Cut resets the connection now: bytes that are not read yet are lost in both
+// Cut resets the connection now, all of it in one step: bytes that are not read yet are lost in both
 // directions, and every call at either end says syscall.ECONNRESET. For a cut
 // that loses nothing before it: [Direction.CutAfter].
 func (c *Conn) Cut() {
-	now := time.Now()
-	for _, d := range []*Direction{c.out, c.in} {
-		d.resetReader(now, true)
-		d.failWriter(syscall.ECONNRESET, now)
-	}
+	c.out.spreadCut(true)
 	if c.bridge != nil {
 		reset(c.bridge.socket) // Its goroutines may have left it open: see Fault.
 	}

@@ -125,3 +125,19 @@ func TestBufferBoundsWriter(t *testing.T) {
 		read(t, b, "x")
 	})
 }
+
+// Who sees one half of a cut sees all of it.
+func TestACutIsOneStep(t *testing.T) {
+	for range 2000 {
+		a, b := serpytest.Pipe(serpytest.Link{})
+		go a.Cut()
+		_, err := b.Read(make([]byte, 1))
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		for _, c := range []net.Conn{b, a} {
+			_, err = c.Write([]byte("x"))
+			require.ErrorIs(t, err, syscall.ECONNRESET)
+		}
+		_, err = a.Read(make([]byte, 1))
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+	}
+}

@@ -15,9 +15,10 @@ import (
 // from any goroutine, at any time; a count of bytes is from the connection's beginning.
 type Direction struct {
 	reverse *Direction    // set once, before use
+	first   bool          // of the two; likewise
 	turn    chan struct{} // holds a token while a Write is under way, so that two do not mix
 
-	mu   sync.Mutex // a leaf: of two Directions never both; protects all below
+	mu   sync.Mutex // a leaf but for a cut, which takes both, that of first before; protects all below
 	link Link
 
 	ring    []byte // grown as needed up to link.Buffer

@@ -62,6 +62,10 @@ func (d *Direction) closeReader() (unread bool) {
 func (d *Direction) resetReader(at time.Time, forced bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.resetReaderLocked(at, forced)
+}
+
+func (d *Direction) resetReaderLocked(at time.Time, forced bool) {
 	if d.vanished && !forced || d.reset && !at.Before(d.resetAt) {
 		return
 	}
@@ -75,6 +79,10 @@ func (d *Direction) resetReader(at time.Time, forced bool) {
 func (d *Direction) failWriter(err error, at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.failWriterLocked(err, at)
+}
+
+func (d *Direction) failWriterLocked(err error, at time.Time) {
 	if d.writeErr != nil && !at.Before(d.writeErrAt) {
 		return
 	}
@@ -102,15 +110,23 @@ func (d *Direction) orphaned() {
 }
 
 // spreadCut tells everybody but the reader, who has bytes to read before, of
-// a cut of d; abrupt: the reader too.
+// a cut of d; abrupt: the reader too. It is one step: no end sees half a cut.
 func (d *Direction) spreadCut(abrupt bool) {
 	now := time.Now()
-	if abrupt {
-		d.resetReader(now, true)
+	first, second := d, d.reverse
+	if !d.first {
+		first, second = second, first
 	}
-	d.failWriter(syscall.ECONNRESET, now)
-	d.reverse.resetReader(now, true)
-	d.reverse.failWriter(syscall.ECONNRESET, now)
+	first.mu.Lock()
+	defer first.mu.Unlock()
+	second.mu.Lock()
+	defer second.mu.Unlock()
+	if abrupt {
+		d.resetReaderLocked(now, true)
+	}
+	d.failWriterLocked(syscall.ECONNRESET, now)
+	d.reverse.resetReaderLocked(now, true)
+	d.reverse.failWriterLocked(syscall.ECONNRESET, now)
 }
 
 // drop forgets all but the first n bytes that are held.

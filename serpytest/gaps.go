@@ -14,7 +14,7 @@ func (c *checker) checkCounts() {
 	last := uint64(0)
 	for _, r := range c.received {
 		if r.gap != nil {
-			c.gaps = append(c.gaps, *r.gap)
+			c.gaps = append(c.gaps, placedGap{*r.gap, r.at})
 			c.checkGap(r, last)
 		}
 		s := c.sent[r.key]
@@ -31,9 +31,10 @@ func (c *checker) checkCounts() {
 		}
 		last = max(last, r.id)
 	}
-	slices.SortStableFunc(c.gaps, func(a, b Gap) int { return cmp.Compare(a.First, b.First) })
+	slices.SortStableFunc(c.gaps, func(a, b placedGap) int { return cmp.Compare(a.First, b.First) })
 	for _, r := range c.received {
-		if g, ok := c.gapAt(r.id); ok {
+		// What was lost with a session may have come before: nobody could say so.
+		if g, ok := c.gapAt(r.id); ok && (!g.WithSession || r.at > g.at) {
 			c.report(LyingGap, fmt.Sprintf("counts %d to %d were said to be missing, but %d came", g.First, g.Last, r.id), r.key)
 		}
 	}
@@ -52,19 +53,19 @@ func (c *checker) checkGap(r reception, last uint64) {
 		c.report(LyingGap, fmt.Sprintf("from %d to %d are not %d", g.First, g.Last, g.Count), r.key)
 	case g.WithSession && c.sessionsLost == 0 && !c.crashed():
 		c.report(LyingGap, "lost with a session, although no session was lost", r.key)
-	case r.id != 0 && (g.Last+1 != r.id || g.First != last+1 && c.receiverCrash == 0):
+	case r.id != 0 && (g.Last+1 != r.id || g.First > last+1 && c.receiverCrash == 0 || g.First <= last && !g.WithSession && c.receiverCrash == 0):
 		c.report(LyingGap, fmt.Sprintf("%d to %d do not fill the place between %d and %d", g.First, g.Last, last, r.id), r.key)
 	}
 }
 
 // gapAt returns the gap that holds a count; c.gaps is sorted.
-func (c *checker) gapAt(id uint64) (Gap, bool) {
-	i, found := slices.BinarySearchFunc(c.gaps, id, func(g Gap, id uint64) int { return cmp.Compare(g.First, id) })
+func (c *checker) gapAt(id uint64) (placedGap, bool) {
+	i, found := slices.BinarySearchFunc(c.gaps, id, func(g placedGap, id uint64) int { return cmp.Compare(g.First, id) })
 	if !found {
 		i--
 	}
 	if i < 0 || id == 0 || c.gaps[i].Last < id {
-		return Gap{}, false
+		return placedGap{}, false
 	}
 	return c.gaps[i], true
 }
@@ -79,7 +80,7 @@ func (c *checker) checkLosses() {
 		if s.first != 0 || s.unconfirmed != 0 || c.excused(s) {
 			continue
 		}
-		var g Gap
+		var g placedGap
 		byPolicy := false
 		if c.sequential {
 			g, byPolicy = c.gapAt(s.place)

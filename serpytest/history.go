@@ -2,7 +2,7 @@ package serpytest
 
 import (
 	"crypto/sha256"
-	"fmt"
+	"io"
 	"sync"
 )
 
@@ -20,9 +20,15 @@ type History struct {
 	// calls Ack (serpy.OnProcessed): then a receipt without an Ack before it
 	// is false. Set it before the first message.
 	WhenProcessed bool
+	// Log, if set, is given each fact as a line of JSON, in one Write each, for
+	// [ReadHistory]: so the two ends may be programs of their own, and one that
+	// is killed leaves what it had seen. Set it before the first message. A Write
+	// that fails is a panic: a test that cannot take down what it saw is none.
+	Log io.Writer
 
-	mu       sync.Mutex // a leaf; protects all below, and what Sent holds
+	mu       sync.Mutex // protects all below, what Sent holds, and Log
 	clock    int        // counts the facts
+	at       int64      // of the last one, in nanoseconds of the wall clock
 	sent     map[uint64]*Sent
 	accepted []*Sent // in the order in which the sends returned
 	refused  int
@@ -108,153 +114,72 @@ func (h *History) tick() int {
 // It panics when the key has been used.
 func (h *History) Sending(key uint64, acked bool, payload []byte) *Sent {
 	c := contentOf(payload)
+	h.note(fact{What: factSending, Key: key, Acked: acked, Size: c.size, Digest: c.digest[:]})
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.sent == nil {
-		h.sent = make(map[uint64]*Sent)
-	}
-	if h.sent[key] != nil {
-		panic(fmt.Sprintf("serpytest: History.Sending: key %d is used twice", key))
-	}
-	s := &Sent{h: h, key: key, acked: acked, content: c, began: h.tick()}
-	h.sent[key] = s
-	return s
+	return h.sent[key]
 }
 
 // Accepted takes down that the send returned nil. From then on the message
 // has to arrive, or to be reported.
-func (s *Sent) Accepted() {
-	s.h.mu.Lock()
-	defer s.h.mu.Unlock()
-	s.returned = s.h.tick()
-	s.h.accepted = append(s.h.accepted, s)
-	s.place = uint64(len(s.h.accepted))
-}
+func (s *Sent) Accepted() { s.h.note(fact{What: factAccepted, Key: s.key}) }
 
 // Refused takes down that the send failed before the message was accepted: it
 // must not arrive.
-func (s *Sent) Refused() {
-	s.h.mu.Lock()
-	defer s.h.mu.Unlock()
-	s.returned = s.h.tick()
-	s.refused = true
-	s.h.refused++
-}
+func (s *Sent) Refused() { s.h.note(fact{What: factRefused, Key: s.key}) }
 
 // Confirmed takes down that the receipt said nil.
-func (s *Sent) Confirmed() { s.resolve(&s.confirmed, "confirmed") }
+func (s *Sent) Confirmed() { s.h.note(fact{What: factConfirmed, Key: s.key}) }
 
 // Nacked takes down that the receipt said that the peer's application
 // refused.
-func (s *Sent) Nacked() { s.resolve(&s.nacked, "refused") }
+func (s *Sent) Nacked() { s.h.note(fact{What: factNacked, Key: s.key}) }
 
 // Unconfirmed takes down that the receipt said that nobody will say
 // (serpy.ErrUnconfirmed). A Wait that only its own context ended is no such
 // fact.
-func (s *Sent) Unconfirmed() { s.resolve(&s.unconfirmed, "unconfirmed") }
-
-func (s *Sent) resolve(what *int, name string) {
-	s.h.mu.Lock()
-	defer s.h.mu.Unlock()
-	was := s.resolution()
-	if was != "" && was != name {
-		s.again = was + ", then " + name
-	}
-	*what = s.h.tick()
-}
-
-// resolution says how the receipt resolved first; empty: it has not.
-func (s *Sent) resolution() string {
-	switch {
-	case s.confirmed != 0:
-		return "confirmed"
-	case s.nacked != 0:
-		return "refused"
-	case s.unconfirmed != 0:
-		return "unconfirmed"
-	}
-	return ""
-}
+func (s *Sent) Unconfirmed() { s.h.note(fact{What: factUnconfirmed, Key: s.key}) }
 
 // Received takes down that the receiver's application got a message. Messages
 // that several goroutines receive have no order: receive in one. Where ID is
 // set, every message of the direction has to be in the History.
 func (h *History) Received(r Reception) {
 	c := contentOf(r.Payload)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	now := reception{at: h.tick(), key: r.Key, content: c, id: r.ID, redelivered: r.Redelivered}
+	f := fact{What: factReceived, Key: r.Key, Size: c.size, Digest: c.digest[:], ID: r.ID, Redelivered: r.Redelivered}
 	if r.Gap != nil {
 		gap := *r.Gap
-		now.gap = &gap
+		f.Gap = &gap
 	}
-	h.received = append(h.received, now)
-	if s := h.sent[r.Key]; s != nil && s.first == 0 {
-		s.first, s.id = now.at, r.ID
-	}
+	h.note(f)
 }
 
 // Acked takes down that the receiver's application is about to say that it is
 // done with a message. It does not matter without WhenProcessed.
-func (h *History) Acked(key uint64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if s := h.sent[key]; s != nil && s.firstAck == 0 && s.firstNack == 0 {
-		s.firstAck = h.tick()
-	}
-}
+func (h *History) Acked(key uint64) { h.note(fact{What: factAcked, Key: key}) }
 
 // WasNacked takes down that the receiver's application is about to refuse a
 // message.
-func (h *History) WasNacked(key uint64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if s := h.sent[key]; s != nil && s.firstAck == 0 && s.firstNack == 0 {
-		s.firstNack = h.tick()
-	}
-}
+func (h *History) WasNacked(key uint64) { h.note(fact{What: factWasNacked, Key: key}) }
 
 // SessionLost takes down that the sender was told of a lost session, and how
 // many messages may be lost with it: the Unconfirmed of serpy.SessionLost.
 func (h *History) SessionLost(messages uint64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.tick()
-	h.sessionsLost++
-	h.lostBudget += messages
+	h.note(fact{What: factSessionLost, Messages: messages})
 }
 
 // Dropped takes down that the sender was told that a policy dropped so many
 // messages more. It matters where nothing follows them, so that no Gap can
 // tell the receiver.
-func (h *History) Dropped(messages uint64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.tick()
-	h.dropped += messages
-}
+func (h *History) Dropped(messages uint64) { h.note(fact{What: factDropped, Messages: messages}) }
 
 // Closed takes down that an end closed although messages were unconfirmed:
 // then receipts may say so.
-func (h *History) Closed() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.tick()
-	h.closed = true
-}
+func (h *History) Closed() { h.note(fact{What: factClosed}) }
 
 // SenderCrashed takes down that the sender's process died: what it had
 // accepted and nobody got is lost, and nobody was told.
-func (h *History) SenderCrashed() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.senderCrash = h.tick()
-}
+func (h *History) SenderCrashed() { h.note(fact{What: factSenderCrashed}) }
 
 // ReceiverCrashed takes down that the receiver's process died: what was in
 // its memory is lost, confirmed or not, unless WhenProcessed.
-func (h *History) ReceiverCrashed() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.receiverCrash = h.tick()
-}
+func (h *History) ReceiverCrashed() { h.note(fact{What: factReceiverCrashed}) }

@@ -226,6 +226,20 @@ func TestHistoryBroken(t *testing.T) {
 				{serpytest.OutOfOrder, []uint64{2}, "has the count 2"},
 			},
 		},
+		"what was lost with a session comes later": {
+			func(k *talk) {
+				k.plain(1, 4)
+				k.got(1)
+				k.SessionLost(2)
+				k.gap(4, serpytest.Gap{First: 2, Last: 3, Count: 2, WithSession: true})
+				k.got(2)
+			},
+			[]want{
+				{serpytest.LyingGap, []uint64{2}, "but 2 came"},
+				{serpytest.OutOfOrder, []uint64{2}, "after message 4"},
+				{serpytest.OutOfOrder, []uint64{2}, "has the count 2"},
+			},
+		},
 		"an unknown gap in one session": {
 			func(k *talk) { k.plain(1, 2); k.got(1); k.gap(2, serpytest.Gap{}) },
 			[]want{{serpytest.LyingGap, []uint64{2}, "unknown"}},

@@ -98,6 +98,22 @@ func TestHistoryKept(t *testing.T) {
 			k.gap(4, serpytest.Gap{First: 2, Last: 3, Count: 2, WithSession: true})
 			k.sent[4].Confirmed()
 		},
+		"session lost, reported, and all had come": func(k *talk) {
+			k.acked(1, 4)
+			k.sent[1].Confirmed()
+			k.got(1, 2, 3)
+			k.SessionLost(2)
+			k.sent[2].Unconfirmed()
+			k.sent[3].Unconfirmed()
+			k.gap(4, serpytest.Gap{First: 2, Last: 3, Count: 2, WithSession: true})
+			k.sent[4].Confirmed()
+		},
+		"session lost, reported, and one had come": func(k *talk) {
+			k.plain(1, 5)
+			k.got(1, 2)
+			k.SessionLost(3)
+			k.gap(5, serpytest.Gap{First: 2, Last: 4, Count: 3, WithSession: true})
+		},
 		"session lost, sent again": func(k *talk) {
 			k.plain(1, 4)
 			k.got(1, 2)
