@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"testing"
 	"time"
 
@@ -24,10 +25,11 @@ func TestEveryPeerAtEveryKind(t *testing.T) {
 	done := make(map[string]bool)
 	turns := make(chan struct{}, 4) // pairs at a time
 	for _, w := range works(true) {
+		w.few, w.many = min(w.few, 100), min(w.many, 1000)
 		w.spec.Depth, w.spec.Conns = min(w.spec.Depth, 100), min(w.spec.Conns, 10)
-		for _, p := range peer.All() {
-			once := fmt.Sprint(p.Name, w.spec.Kind, w.spec.Net, w.spec.Senders, w.spec.Window, w.pin, w.spec.Size > large)
-			if p.Lack(w.spec) != "" || done[once] || len(cpus()) < int(w.pin) {
+		for _, p := range w.matching(regexp.MustCompile("")) {
+			once := fmt.Sprint(p.Name, w.spec.Kind, w.few, w.spec.Net, w.spec.Senders, w.spec.Window, w.pin, w.spec.Size > large)
+			if done[once] || len(cpus()) < int(w.pin) {
 				continue
 			}
 			done[once] = true
@@ -45,9 +47,10 @@ func smoke(t *testing.T, c cell) {
 	t.Helper()
 	r, n, err := measure(t.Context(), c, time.Millisecond, 0, 10)
 	require.NoError(t, err)
-	assert.Positive(t, r.Value)
-	if c.work.spec.Kind == peer.Idle {
-		assert.GreaterOrEqual(t, r.ServerGoroutines, 0.0)
+	if c.work.spec.Kind != peer.Idle { // ten connections may be less than what a collection frees
+		assert.Positive(t, r.Value)
+	}
+	if c.work.single(0) != nil {
 		return
 	}
 	assert.Positive(t, n)

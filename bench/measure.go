@@ -31,6 +31,7 @@ type reading struct {
 	ServerGoroutines float64 `json:",omitempty"`
 	ClientGoroutines float64 `json:",omitempty"`
 	Resident         float64 `json:",omitempty"` // bytes of the listening process
+	Few              float64 `json:",omitempty"` // bytes after few messages; Value is those after many
 	Control          string  `json:",omitempty"` // congestion controls that were found in use
 }
 
@@ -66,13 +67,21 @@ func (r run) lasted() time.Duration {
 	return max(end.Sub(start), 10*time.Microsecond)
 }
 
-// slack is the time beyond what a measurement is given before it is out of time.
-const slack = 15 * time.Second
+// slack is the time beyond what a measurement is given before it is out of time, and
+// what one gets that is taken once.
+const (
+	slack     = 10 * time.Second
+	slackOnce = time.Minute
+)
 
 // measure takes a reading in about the time given. known is how many messages fill it,
 // from an earlier reading, or 0.
 func measure(ctx context.Context, c cell, given time.Duration, known, idle int) (reading, int, error) {
-	ctx, cancel := context.WithTimeout(ctx, 3*given+slack)
+	limit := 3*given + slack
+	if c.work.once {
+		limit = slackOnce
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	spec := c.work.spec
 	spec.Peer, spec.Congestion = c.peer.Name, c.congestion
@@ -81,8 +90,8 @@ func measure(ctx context.Context, c cell, given time.Duration, known, idle int) 
 		return reading{}, 0, outOfTime(ctx, err)
 	}
 	defer p.close()
-	if spec.Kind == peer.Idle {
-		r, err := measureIdle(p, idle)
+	if once := c.work.single(idle); once != nil {
+		r, err := once(p)
 		return r, 0, outOfTime(ctx, err)
 	}
 	r, err := fillTime(p, spec, given, known)
@@ -171,7 +180,7 @@ func (r run) reading(s peer.Spec, u unit) reading {
 		out.Value = seconds / messages * 1e9
 	case micros:
 		out.Value, out.P99 = float64(r.client.P50)/1e3, float64(r.client.P99)/1e3
-	case bytesEach: // measureIdle
+	case bytesEach, bytesAll: // measured otherwise
 	}
 	return out
 }
@@ -183,32 +192,4 @@ func controls(answers ...answer) string {
 		names = append(names, strings.Join(a.Control, "+"))
 	}
 	return strings.Join(names, ", ")
-}
-
-// settle is how long connections stay idle before their memory is measured: what the
-// handshakes needed has gone by then, timers too.
-const settle = time.Second
-
-// measureIdle is what n connections that do nothing hold, each.
-func measureIdle(p *pair, n int) (reading, error) {
-	server0, client0, err := p.both(order{Do: "memory"})
-	if err != nil {
-		return reading{}, err
-	}
-	if _, _, err = p.both(order{Do: "run", N: n}); err != nil {
-		return reading{}, err
-	}
-	time.Sleep(settle)
-	server, client, err := p.both(order{Do: "memory"})
-	if err != nil {
-		return reading{}, err
-	}
-	each := func(now, before int64) float64 { return float64(now-before) / float64(n) }
-	return reading{
-		Value:            each(server.Memory.Go, server0.Memory.Go),
-		Client:           each(client.Memory.Go, client0.Memory.Go),
-		Resident:         each(server.Memory.Resident, server0.Memory.Resident),
-		ServerGoroutines: float64(server.Memory.Goroutines-server0.Memory.Goroutines) / float64(n),
-		ClientGoroutines: float64(client.Memory.Goroutines-client0.Memory.Goroutines) / float64(n),
-	}, nil
 }

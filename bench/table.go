@@ -125,6 +125,7 @@ func medianReading(list []reading) reading {
 		Client:           m(func(r reading) float64 { return r.Client }),
 		ServerGoroutines: m(func(r reading) float64 { return r.ServerGoroutines }),
 		ClientGoroutines: m(func(r reading) float64 { return r.ClientGoroutines }),
+		Few:              m(func(r reading) float64 { return r.Few }),
 		Resident:         m(func(r reading) float64 { return r.Resident }),
 		Control:          list[0].Control,
 	}

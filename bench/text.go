@@ -61,6 +61,9 @@ func (w *row) text() string {
 		cols[4], cols[7] = "", ""
 		cols[11] = fmt.Sprintf("%.1f goroutines; dialling side %s B, %.1f; resident %s B", m.ServerGoroutines, figure(m.Client), m.ClientGoroutines, figure(m.Resident))
 	}
+	if w.Unit == bytesAll {
+		cols[11] = fmt.Sprintf("%s B after the first messages", figure(m.Few))
+	}
 	if g, ok := goalOf(w); ok {
 		cols[9], cols[10], cols[11] = ratio(g.must), ratio(g.aim), g.verdict(w)
 	}

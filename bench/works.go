@@ -17,6 +17,8 @@ type work struct {
 	both  bool   // measured under each congestion control
 	once  bool   // measured in one round: it takes long, or does not scatter
 	alone bool   // of the library only
+	few   int    // not 0: what is measured is the memory after few and after many messages
+	many  int
 }
 
 // unit says what a value is, and which way is better.
@@ -28,17 +30,17 @@ const (
 	micros    unit = "µs" // median of the round trips
 	nanos     unit = "ns/message"
 	bytesEach unit = "B/connection"
+	bytesAll  unit = "B" // of both processes
 )
 
 // lower says that less is better.
-func (u unit) lower() bool { return u == micros || u == nanos || u == bytesEach }
+func (u unit) lower() bool { return u != perSecond && u != megabytes }
 
 // The sizes of the works that have one, in bytes.
 const (
 	small  = 128
 	medium = 1 << 10
 	large  = 64 << 10
-	chunk  = 256 << 10
 )
 
 // works are all of them, in the order of the tables.
@@ -67,7 +69,7 @@ func works(quick bool) []work {
 		},
 		work{
 			name: "blob", title: "blob", unit: megabytes, ref: "rawtcp", both: true,
-			spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: chunk},
+			spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: peer.BlobSize},
 		},
 	)
 	all = append(all, roundTrips()...)
@@ -135,7 +137,14 @@ func growth(quick bool) []work {
 			spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: size},
 		})
 	}
-	return all
+	many := 100_000_000
+	if quick {
+		many = 10_000_000
+	}
+	return append(all, work{
+		name: "memory", title: fmt.Sprintf("after %d messages", many), unit: bytesAll, ref: "serpy", alone: true, once: true, few: 100_000, many: many,
+		spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: 16},
+	})
 }
 
 // idleConns is how many connections are made for the work of that name.

@@ -110,6 +110,10 @@ func (p Peer) Version() string {
 	return ""
 }
 
+// BlobSize is what a large payload is cut into where a peer knows messages only, in
+// bytes.
+const BlobSize = 256 << 10
+
 // Confirmed is the size of what a peer without acknowledgements of its own sends
 // back for a message, in bytes.
 const Confirmed = 8

@@ -15,10 +15,6 @@ import (
 // rawBuffer is the size of the buffers of a bare socket, in bytes.
 const rawBuffer = 64 << 10
 
-// memoryWrite is how much is written at once from memory that holds the frames
-// already, in bytes.
-const memoryWrite = 256 << 10
-
 func rawPeers() []Peer {
 	raw := func(name, about string, lack func(Spec) string) Peer {
 		return Peer{Name: name, About: about, Lack: lack, Listen: rawListen, Dial: rawDial}
@@ -33,7 +29,7 @@ func rawPeers() []Peer {
 			}),
 		raw("rawtcp-memory", "the same frames lie in memory already and go out in writes of 256 KiB",
 			func(s Spec) string {
-				if s.Size < memoryWrite {
+				if s.Size < BlobSize {
 					return "for blobs"
 				}
 				return only(TCP, OneWay)(s)

@@ -37,6 +37,13 @@ func serpyPeers() []Peer {
 				}
 				return only(TCP+TLS+Unix, OneWay)(s)
 			}),
+		variant("serpy-blob", "SendBlob from memory and ReceiveBlob to nowhere, with the digest that both compute; another blob for each run",
+			func(s Spec) string {
+				if s.Size < BlobSize {
+					return "for blobs"
+				}
+				return only(TCP, OneWay)(s)
+			}),
 	}
 }
 
@@ -160,6 +167,9 @@ func (s *serpySide) Run(ctx context.Context, n int) (Outcome, error) {
 	}
 	switch s.spec.Kind {
 	case OneWay, Acked:
+		if s.how == "blob" {
+			return Outcome{}, s.receiveBlob(ctx)
+		}
 		return Outcome{}, s.drain(ctx, s.links[0], n)
 	case PingPong:
 		return Outcome{}, s.echo(ctx, n)
@@ -184,6 +194,9 @@ func (s *serpySide) client(ctx context.Context, n int) (Outcome, error) {
 	data := make([]byte, s.spec.Size)
 	switch s.spec.Kind {
 	case OneWay:
+		if s.how == "blob" {
+			return Outcome{}, s.sendBlob(ctx, int64(n)*int64(s.spec.Size))
+		}
 		senders := max(s.spec.Senders, 1)
 		return Outcome{}, each(senders, func(i int) error {
 			return s.stream(ctx, c, share(n, senders, i), make([]byte, s.spec.Size))

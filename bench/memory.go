@@ -1,0 +1,64 @@
+package main
+
+import (
+	"time"
+
+	"github.com/serpy-go/serpy/bench/internal/peer"
+)
+
+// single is how a work is measured that has no speed; nil if it has one.
+func (w work) single(idle int) func(p *pair) (reading, error) {
+	switch {
+	case w.spec.Kind == peer.Idle:
+		return func(p *pair) (reading, error) { return measureIdle(p, idle) }
+	case w.few > 0:
+		return func(p *pair) (reading, error) { return measureGrowth(p, w.few, w.many) }
+	}
+	return nil
+}
+
+// settle gives n connections, or messages, the time until their memory is measured:
+// what the handshakes needed has gone by then, timers too.
+func settle(n int) { time.Sleep(min(time.Second, time.Duration(n)*time.Millisecond)) }
+
+// measureIdle is what n connections that do nothing hold, each.
+func measureIdle(p *pair, n int) (reading, error) {
+	server0, client0, err := p.both(order{Do: "memory"})
+	if err != nil {
+		return reading{}, err
+	}
+	if _, _, err = p.both(order{Do: "run", N: n}); err != nil {
+		return reading{}, err
+	}
+	settle(n)
+	server, client, err := p.both(order{Do: "memory"})
+	if err != nil {
+		return reading{}, err
+	}
+	each := func(now, before int64) float64 { return float64(now-before) / float64(n) }
+	return reading{
+		Value:            each(server.Memory.Go, server0.Memory.Go),
+		Client:           each(client.Memory.Go, client0.Memory.Go),
+		Resident:         each(server.Memory.Resident, server0.Memory.Resident),
+		ServerGoroutines: float64(server.Memory.Goroutines-server0.Memory.Goroutines) / float64(n),
+		ClientGoroutines: float64(client.Memory.Goroutines-client0.Memory.Goroutines) / float64(n),
+	}, nil
+}
+
+// measureGrowth is what both processes hold when so many messages have passed.
+func measureGrowth(p *pair, few, many int) (reading, error) {
+	after := func(n int) (float64, error) {
+		if _, _, err := p.both(order{Do: "run", N: n}); err != nil {
+			return 0, err
+		}
+		settle(n)
+		server, client, err := p.both(order{Do: "memory"})
+		return float64(server.Memory.Go + client.Memory.Go), err
+	}
+	first, err := after(few)
+	if err != nil {
+		return reading{}, err
+	}
+	then, err := after(many - few)
+	return reading{Value: then, Few: first}, err
+}
