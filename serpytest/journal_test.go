@@ -83,7 +83,7 @@ func TestHistoryOfTwoPrograms(t *testing.T) {
 	if os.Getenv("SERPYTEST_SENDER") != "" {
 		sendIntoTheVoid()
 	}
-	c := exec.Command(os.Args[0], "-test.run", "^TestHistoryOfTwoPrograms$") //nolint:gosec // ourselves
+	c := exec.Command(os.Args[0], "-test.run", "^TestHistoryOfTwoPrograms$")
 	c.Env = append(os.Environ(), "SERPYTEST_SENDER=1")
 	var log, own, test bytes.Buffer
 	c.Stderr = &log

@@ -38,20 +38,21 @@ var (
 	units     = suite{name: "session", pkg: "./internal/session", hang: "40s"}
 	wire      = suite{name: "protocol", pkg: "./protocol", hang: "40s"}
 	inside    = suite{name: "inside", pkg: ".", in: "*_internal_test.go", hang: "40s"}
-	root      = suite{name: "serpy", pkg: ".", skip: "^(" + slow + ")$", hang: "60s"}
+	root      = suite{name: "serpy", pkg: ".", skip: "^(" + slow + ")$", hang: "150s"}
+	siege     = suite{name: "siege", pkg: ".", run: "^(TestHostilePeers|TestRude.*|TestFloodOf.*)$", hang: "150s"}
 	history   = suite{name: "serpytest", pkg: "./serpytest", run: "^(TestConformance|TestServeHistory)$", hang: "120s"}
 	cuts      = suite{name: "cuts", pkg: ".", run: "^TestCutAtEveryByte$", hang: "120s"}
 )
 
 // slow tests take seconds, or want real files and certificates, and look at
 // nothing that is planted here.
-const slow = "TestCutAtEveryByte|TestFloodOfStrangers|TestTLS|TestUnix|TestReadmeShowsCodeThatRuns|TestServerMessages|TestServerLists"
+const slow = "TestCutAtEveryByte|TestFloodOf.*|TestHostilePeers|TestRude.*|TestPeersThatNeverRead|TestSlowHandshakes|TestTLS|TestUnix|TestReadmeShowsCodeThatRuns|TestServerMessages|TestServerLists"
 
 var (
 	ofSession  = []suite{simulator, units, simulated}
 	ofRegistry = []suite{units, simulator, simulated}
 	ofWire     = []suite{wire}
-	ofRoot     = []suite{inside, root, history, cuts}
+	ofRoot     = []suite{inside, root, history, cuts, siege}
 )
 
 // all lists every fault, by noun.
