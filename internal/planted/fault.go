@@ -74,12 +74,11 @@ func (f *fault) plant(text string) (string, error) {
 			return "", fmt.Errorf("%s: no line of %s begins with %q", f.name, f.file, f.in)
 		}
 	}
-	want := bare(f.old)
-	same := func(line string) bool { return bare(line) == want }
+	same := func(line string) bool { return strings.TrimSpace(line) == f.old || bare(line) == f.old }
 	at := index(lines, first, same)
 	switch {
 	case at < 0:
-		return "", fmt.Errorf("%s: the line\n\t%s\nis not in %s any more; it has\n\t%s\nMend the fault in internal/planted/faults_*.go, or take it out if what it breaks is gone", f.name, f.old, f.file, nearest(lines, want))
+		return "", fmt.Errorf("%s: the line\n\t%s\nis not in %s any more; it has\n\t%s\nMend the fault in internal/planted/faults_*.go, or take it out if what it breaks is gone", f.name, f.old, f.file, nearest(lines, f.old))
 	case f.in == "" && index(lines, at+1, same) >= 0:
 		return "", fmt.Errorf("%s: the line %q is in %s more than once", f.name, f.old, f.file)
 	case f.bad == f.old:
@@ -97,7 +96,7 @@ func bare(line string) string {
 
 // nearest finds the line that has most words in common with another.
 func nearest(lines []string, want string) (best string) {
-	words := strings.Fields(want)
+	words := strings.Fields(bare(want))
 	most := 0
 	for n, line := range lines {
 		have := strings.Fields(bare(line))
