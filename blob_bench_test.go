@@ -1,10 +1,13 @@
 package serpy_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -122,4 +125,32 @@ func blobOverTCP(b *testing.B, a, c *serpy.Connection, size int64) {
 	_, err := c.SendBlob(context.Background(), blob.Info{}, newPattern(size), nil)
 	require.NoError(b, err)
 	require.Equal(b, size, (<-got).n)
+}
+
+// BenchmarkSmallBlobs sends blobs of 100 bytes, 64 at once: -benchtime=100000x is a hundred
+// thousand.
+func BenchmarkSmallBlobs(b *testing.B) {
+	a, c := blobPair(b, "tcp", nil)
+	data := make([]byte, 100)
+	var next atomic.Int64
+	var running sync.WaitGroup
+	b.ReportAllocs()
+	for range 64 {
+		running.Go(func() {
+			for next.Add(1) <= int64(b.N) {
+				if _, err := c.SendBlob(context.Background(), blob.Info{}, bytes.NewReader(data), nil); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range b.N {
+		r, err := a.ReceiveBlob(context.Background())
+		require.NoError(b, err)
+		n, err := r.WriteTo(io.Discard)
+		require.NoError(b, err)
+		require.Equal(b, int64(len(data)), n)
+	}
+	running.Wait()
 }

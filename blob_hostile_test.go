@@ -119,7 +119,9 @@ func TestBlobFramesThatBreakARule(t *testing.T) {
 		"credit for no blob":             func(p *stranger) { p.blob(protocol.Blob{Op: protocol.BlobCredit, Yours: true, ID: 1}) },
 		"a frame of the receiver's half": func(p *stranger) { p.blob(protocol.Blob{Op: protocol.BlobDone, ID: 1}) },
 		"a frame that is cut off": func(p *stranger) {
-			p.say(func(f *protocol.Frame) { f.Kind, f.Lane, f.Body = protocol.KindBlob, 1, []byte{byte(protocol.BlobOffer)} })
+			p.say(func(f *protocol.Frame) {
+				f.Kind, f.Lane, f.Body = protocol.KindBlob, 1, []byte{byte(protocol.BlobOffer)}
+			})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
