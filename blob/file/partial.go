@@ -27,7 +27,8 @@ type Partial struct {
 	gone      chan struct{}
 	stalled   atomic.Bool
 
-	mu      sync.Mutex
+	mu      sync.Mutex // held while the disk works
+	opening bool
 	w       *writing // nil: closed
 	err     error    // why, if not by Close
 	resumed int64
@@ -35,7 +36,8 @@ type Partial struct {
 }
 
 // claims are the partials that are open in this process, by path. Its mutex is taken
-// before that of a Partial.
+// before that of a Partial, never under it, and nobody waits for a disk under it, but where a
+// blob takes the place of another one of its name.
 var claims = struct {
 	sync.Mutex
 	held map[string]*Partial
@@ -68,17 +70,42 @@ func Open(dir string, info *protocol.BlobInfo, o *blob.Options) (*Partial, error
 		overwrite: o.Overwrite, gone: make(chan struct{}),
 	}
 	sweep(dir, o)
+	if !p.claim() {
+		return nil, fmt.Errorf("%w: %q", blob.ErrBusy, p.name)
+	}
+	w, err := openWriting(dir, &p.key, o.Overwrite)
+	p.mu.Lock()
+	p.opening = false
+	if err == nil {
+		p.w, p.resumed, p.begin = w, w.has, w.digest
+	}
+	p.mu.Unlock()
+	if err != nil {
+		p.release()
+		return nil, sinkError(err)
+	}
+	return p, nil
+}
+
+// claim takes the name, if it is free or becomes so.
+func (p *Partial) claim() bool {
 	claims.Lock()
 	defer claims.Unlock()
 	if old := claims.held[p.path]; old != nil && !old.giveWay(&p.key) {
-		return nil, fmt.Errorf("%w: %q", blob.ErrBusy, p.name)
+		return false
 	}
-	if p.w, err = openWriting(dir, info, o.Overwrite); err != nil {
-		return nil, sinkError(err)
-	}
-	p.resumed, p.begin = p.w.has, p.w.digest
+	p.opening = true
 	claims.held[p.path] = p
-	return p, nil
+	return true
+}
+
+// release gives the name up.
+func (p *Partial) release() {
+	claims.Lock()
+	defer claims.Unlock()
+	if claims.held[p.path] == p {
+		delete(claims.held, p.path)
+	}
 }
 
 // giveWay ends p for a newer blob of its name, if that is of the same source, or if p is
@@ -86,14 +113,15 @@ func Open(dir string, info *protocol.BlobInfo, o *blob.Options) (*Partial, error
 func (p *Partial) giveWay(key *protocol.BlobInfo) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.w == nil {
+	switch {
+	case p.opening:
+		return false
+	case p.w == nil:
 		return true
-	}
-	if !p.stalled.Load() && !sameSource(&p.key, key) {
+	case !p.stalled.Load() && !sameSource(&p.key, key):
 		return false
 	}
 	p.end(fmt.Errorf("%w: %q was begun again", blob.ErrBusy, p.name))
-	p.release()
 	close(p.gone)
 	return true
 }
@@ -150,8 +178,7 @@ func (p *Partial) closed() error {
 // and gets its name. Errors as those of Write, and blob.ErrDigest, blob.ErrSize,
 // blob.ErrExists.
 func (p *Partial) Commit(size int64, digest [32]byte) (path string, err error) {
-	claims.Lock()
-	defer claims.Unlock()
+	defer p.releaseClosed()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.w == nil {
@@ -163,7 +190,6 @@ func (p *Partial) Commit(size int64, digest [32]byte) (path string, err error) {
 	}
 	if err == nil || errors.Is(err, blob.ErrDigest) {
 		p.w, p.err = nil, err
-		p.release()
 	}
 	if err != nil {
 		return "", sinkError(err)
@@ -174,34 +200,33 @@ func (p *Partial) Commit(size int64, digest [32]byte) (path string, err error) {
 // Close keeps what is there, if it is of a source that can be gone on with, and removes it
 // otherwise. After Commit it does nothing.
 func (p *Partial) Close() error {
-	claims.Lock()
-	defer claims.Unlock()
+	defer p.releaseClosed()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.w != nil {
 		p.end(nil)
-		p.release()
 	}
 	return nil
 }
 
 // Discard is Close, and removes what is there.
 func (p *Partial) Discard() {
-	claims.Lock()
-	defer claims.Unlock()
+	defer p.releaseClosed()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.w != nil {
 		p.w.discard()
 		p.w = nil
-		p.release()
 	}
 }
 
-// release gives the name up. claims and p.mu are held.
-func (p *Partial) release() {
-	if claims.held[p.path] == p {
-		delete(claims.held, p.path)
+// releaseClosed gives the name up, if the files are closed.
+func (p *Partial) releaseClosed() {
+	p.mu.Lock()
+	closed := p.w == nil
+	p.mu.Unlock()
+	if closed {
+		p.release()
 	}
 }
 

@@ -2,6 +2,7 @@ package file
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -61,6 +62,10 @@ type waiting struct {
 // negative), and the oldest of what is beyond MaxPartials or MaxPartialBytes. It leaves
 // what is being received. Open does so by itself, at most once a minute.
 func Sweep(dir string, now time.Time, keep time.Duration) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -77,7 +82,7 @@ func Sweep(dir string, now time.Time, keep time.Duration) error {
 		n++
 		bytes += w.size
 		if keep >= 0 && now.Sub(w.changed) > keep || n > MaxPartials || bytes > MaxPartialBytes {
-			if remove(root, w) {
+			if remove(dir, root, w) {
 				n--
 				bytes -= w.size
 			}
@@ -117,7 +122,7 @@ func list(root *os.Root) (all []waiting, err error) {
 }
 
 // remove removes a partial that nobody is at work on.
-func remove(root *os.Root, w waiting) bool {
+func remove(dir string, root *os.Root, w waiting) bool {
 	rec, err := openRecord(root, w.record)
 	if rec == nil || err != nil { // none of ours
 		return false
@@ -126,7 +131,7 @@ func remove(root *os.Root, w waiting) bool {
 	claims.Lock()
 	defer claims.Unlock()
 	for _, p := range claims.held {
-		if p.holds(root, w.part) {
+		if p.holds(dir, w.part) {
 			return false
 		}
 	}
@@ -144,8 +149,6 @@ func remove(root *os.Root, w waiting) bool {
 }
 
 // holds says whether p is at work on a partial of a folder.
-func (p *Partial) holds(root *os.Root, part string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.w != nil && p.w.part == part && p.w.root.Name() == root.Name()
+func (p *Partial) holds(dir, part string) bool {
+	return filepath.Dir(p.path) == dir && partName(p.name) == part
 }
