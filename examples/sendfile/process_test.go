@@ -97,7 +97,7 @@ type cable struct {
 
 func newCable(t *testing.T, to string, most int64) *cable {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once, of this machine
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	k := &cable{Listener: l, to: to}
 	k.most.Store(most)
@@ -122,7 +122,7 @@ func (k *cable) serve() {
 		if err != nil {
 			return
 		}
-		far, err := net.Dial("unix", k.to) //nolint:noctx // at once, of this machine
+		far, err := net.Dial("unix", k.to)
 		if err != nil {
 			_ = near.Close()
 			continue

@@ -124,7 +124,7 @@ func (s *screen) done(name, path string, r *blob.Result) {
 	if s.quiet {
 		return
 	}
-	text := fmt.Sprintf("%q: %s", name, humanize.IBytes(uint64(r.Bytes)))
+	text := fmt.Sprintf("%q: %s", name, humanize.IBytes(uint64(r.Bytes))) //nolint:gosec // not negative
 	switch sent := r.Bytes - r.Resumed; {
 	case r.Resumed > 0 && sent == 0:
 		text += ", was there already"
@@ -134,7 +134,7 @@ func (s *screen) done(name, path string, r *blob.Result) {
 		}
 		text += fmt.Sprintf(", in %v", r.Elapsed.Round(time.Millisecond))
 		if s := r.Elapsed.Seconds(); s > 0 {
-			text += fmt.Sprintf(" (%s/s)", humanize.IBytes(uint64(float64(sent)/s)))
+			text += fmt.Sprintf(" (%s/s)", humanize.IBytes(uint64(max(0, float64(sent)/s))))
 		}
 	}
 	fmt.Fprintln(s.stdout, text)

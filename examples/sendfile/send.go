@@ -37,13 +37,8 @@ func send(ctx context.Context, args []string, stdout io.Writer, stderr *os.File)
 		return err
 	}
 	err = sendAll(ctx, c, paths, out)
-	return errors.Join(err, closeError(c.Close(), err))
-}
-
-// closeError is what Close says, unless the files have said it already.
-func closeError(err, said error) error {
-	if said != nil {
-		return nil
+	if closing := c.Close(); err == nil { // else the files have said it
+		err = closing
 	}
 	return err
 }
