@@ -109,12 +109,16 @@ type Peer struct {
 	Remote   net.Addr
 }
 
-// Guarantees are what this wire and this peer give: see docs/guarantees.md.
+// Guarantees are what this wire and this peer give: see docs/guarantees.md and
+// docs/wires.md.
 type Guarantees struct {
 	Confirms    bool // receipts resolve by the peer's acknowledgement
 	Resumes     bool // what is unconfirmed survives a lost link
 	Correlates  bool // a reply names its request
 	CleanBinary bool // any byte may stand in a payload without base85
+	Metadata    bool // Tag, Time and Header are carried
+	Flow        bool // who does not read stalls only what comes to him; false: the link
+	Heartbeats  bool // a peer that is silent for IdleTimeout is gone; false: silence means nothing
 	Blobs       bool // SendBlob works; known while a link is up
 	AckWhen     AckWhen
 }
@@ -220,7 +224,8 @@ func (c *Connection) Guarantees() Guarantees {
 	defer c.mu.Unlock()
 	return Guarantees{
 		Confirms: c.caps.Acks != protocol.NoAcks, Resumes: c.caps.Resume,
-		Correlates: c.caps.Correlates, CleanBinary: c.caps.CleanBinary, Blobs: c.blobs.speaks, AckWhen: c.sess.PeerAckWhen(),
+		Correlates: c.caps.Correlates, CleanBinary: c.caps.CleanBinary, Metadata: c.caps.Metadata,
+		Flow: c.caps.Flow, Heartbeats: c.caps.Resume, Blobs: c.blobs.speaks, AckWhen: c.sess.PeerAckWhen(),
 	}
 }
 

@@ -464,7 +464,7 @@ func ExampleConnection_WaitConnected() {
 	fmt.Printf("%+v\n", c.Guarantees())
 	// Output:
 	// <nil> up native
-	// {Confirms:true Resumes:true Correlates:true CleanBinary:true Blobs:true AckWhen:0}
+	// {Confirms:true Resumes:true Correlates:true CleanBinary:true Metadata:true Flow:true Heartbeats:true Blobs:true AckWhen:0}
 }
 
 func ExampleConnection_SetReconnect() {

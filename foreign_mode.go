@@ -20,11 +20,20 @@ func (c *Connection) suit(m *Message) error {
 		return fmt.Errorf("%w: the %s wire has no requests", ErrUnsupported, c.codec.Name())
 	case c.caps.MaxPayload > 0 && len(m.Data) > c.caps.MaxPayload:
 		return ErrTooLarge
+	case c.caps.OneMessage && c.server != nil && c.hasSent():
+		return fmt.Errorf("%w: the %s wire has one message a link, and this side cannot dial", ErrUnsupported, c.codec.Name())
 	}
 	if !c.caps.CleanBinary && !m.Mode.IsBase85() && c.codec.Check(&protocol.Meta{Mode: m.Mode, Type: m.Type}, m.Data) != nil {
 		m.Mode += Base85
 	}
 	return nil
+}
+
+// hasSent says whether a message was ever accepted.
+func (c *Connection) hasSent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.q.accepted > 0
 }
 
 // check says why the wire cannot carry a message that is encoded.

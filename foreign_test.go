@@ -15,6 +15,8 @@ import (
 
 	"github.com/serpy-go/serpy"
 	"github.com/serpy-go/serpy/protocol"
+	"github.com/serpy-go/serpy/protocol/charset"
+	wireline "github.com/serpy-go/serpy/protocol/line"
 )
 
 // on gives options for one wire.
@@ -382,6 +384,8 @@ func TestOneMessageALinkFromTheListener(t *testing.T) {
 		if c.Send(ctx, []byte("for whoever comes")) != nil {
 			return nil // it went before we could
 		}
+		err := c.Send(ctx, []byte("one too many"))
+		assert.True(t, errors.Is(err, serpy.ErrUnsupported) || errors.Is(err, net.ErrClosed), "%v", err)
 		return c.Flush(ctx)
 	})
 	c := dial(t, s, on(w))
@@ -447,6 +451,7 @@ func TestMisuseOfWires(t *testing.T) {
 		{Wires: []protocol.Codec{counts(), counts()}},
 		{Wires: []protocol.Codec{}},
 		{Wires: []protocol.Codec{nil}},
+		{Wires: []protocol.Codec{wireline.Wire{MaxLine: -1, EOL: "\xff", Charset: charset.ASCII}}},
 	} {
 		_, err := serpy.Listen("tcp://127.0.0.1:0", o)
 		var bad *serpy.OptionError

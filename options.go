@@ -286,6 +286,11 @@ func (o *Options) check() error {
 			return &OptionError{"Wires", w.Name(), "a wire is there twice: the second would never be chosen"}
 		}
 		names[w.Name()] = true
+		if v, ok := w.(interface{ Validate() error }); ok {
+			if err := v.Validate(); err != nil {
+				return &OptionError{"Wires", w, err.Error()}
+			}
+		}
 	}
 	if o.MaxMessage > maxQueueBytes {
 		return &OptionError{"MaxMessage", o.MaxMessage, "at most 1 GiB"}

@@ -256,7 +256,7 @@ func TestServerLists(t *testing.T) {
 	require.Equal(t, "native", sa.Peer().Wire)
 	require.NotEqual(t, sb.Peer().Instance, sa.Peer().Instance, "an instance is a connection, and its life")
 	require.Equal(t, a.Peer().Local.String(), sa.Peer().Remote.String())
-	require.Equal(t, serpy.Guarantees{Confirms: true, Resumes: true, Correlates: true, CleanBinary: true, Blobs: true}, a.Guarantees())
+	require.Equal(t, serpy.Guarantees{Confirms: true, Resumes: true, Correlates: true, CleanBinary: true, Metadata: true, Flow: true, Heartbeats: true, Blobs: true}, a.Guarantees())
 
 	require.Empty(t, s.Readable())
 	require.NoError(t, b.SendAcked(t.Context(), []byte("x")))
