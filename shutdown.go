@@ -102,7 +102,7 @@ func (c *Connection) interrupt(err error) {
 	c.mu.Unlock()
 	c.rq.signal()
 	poke(c.blobs.offered)
-	if l != nil {
+	if l != nil && l.foreign == nil { // its reader is nobody's, and an interruption would be its end
 		l.lookUp()
 	}
 }
