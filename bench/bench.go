@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"runtime"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ type bench struct {
 	idle   int // connections
 	table  *table
 	step   func(done, all int, what string) // told before each measurement
+
+	extra time.Duration // what a measurement took beyond its share, on the average so far
 }
 
 // choose makes the cells of all works and peers that match, and those that they are
@@ -92,6 +95,7 @@ const failures = 2
 // run measures all cells, round after round.
 func (b *bench) run(ctx context.Context) error {
 	start := time.Now()
+	b.extra = starting
 	todo := b.count()
 	known := make([]int, len(b.cells))
 	failed := make([]int, len(b.cells))
@@ -103,8 +107,7 @@ func (b *bench) run(ctx context.Context) error {
 			}
 			b.step(done, todo, fmt.Sprintf("round %d of %d: %s", round+1, b.rounds, c.name()))
 			if failed[i] < failures {
-				given := b.share(time.Since(start), todo-done)
-				r, n, err := measure(ctx, c, given, known[i], b.idle)
+				r, n, err := b.measure(ctx, c, b.share(time.Since(start), todo-done), known[i])
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
@@ -122,6 +125,21 @@ func (b *bench) run(ctx context.Context) error {
 	return nil
 }
 
+// measure takes one reading, and minds how long that took beyond the time given.
+func (b *bench) measure(ctx context.Context, c cell, given time.Duration, known int) (reading, int, error) {
+	if c.work.once {
+		given = mostShare / 2
+	}
+	begin, others := time.Now(), othersTime()
+	r, n, err := measure(ctx, c, given, known, b.idle)
+	took := time.Since(begin)
+	r.Others = max(0, float64(othersTime()-others)/float64(took)/float64(runtime.NumCPU()))
+	if err == nil && !c.work.once {
+		b.extra += (took - given - b.extra) / averaged
+	}
+	return r, n, err
+}
+
 // count is how many measurements there are.
 func (b *bench) count() int {
 	n := 0
@@ -135,17 +153,16 @@ func (b *bench) count() int {
 	return n
 }
 
-// Bounds of the time that one measurement is given, and what comes to it: two
-// processes, and what warms them up.
+// Bounds of the time that one measurement is given; what comes to it, at first: two
+// processes, and what warms them up; and over how many measurements that is averaged.
 const (
 	leastShare = 30 * time.Millisecond
 	mostShare  = time.Second
-	starting   = 60 * time.Millisecond
-	warmingUp  = 1.4
+	starting   = 150 * time.Millisecond
+	averaged   = 32
 )
 
 // share is the time for one measurement when so much is used and so many are left.
 func (b *bench) share(used time.Duration, left int) time.Duration {
-	each := (b.budget-used)/time.Duration(left) - starting
-	return min(max(time.Duration(float64(each)/warmingUp), leastShare), mostShare)
+	return min(max((b.budget-used)/time.Duration(left)-b.extra, leastShare), mostShare)
 }

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/serpy-go/serpy/bench/internal/peer"
 )
 
 // The names of what is written.
@@ -68,16 +70,19 @@ type section struct {
 
 var sections = []section{
 	{title: "One way, messages a second", works: `^oneway-`, costs: "oneway-128", control: true},
-	{title: "Other ways to carry a stream", works: `^(unix|tls|senders|blob)`, control: true},
+	{title: "Other streams: messages a second, or MB/s", works: `^(unix|tls|senders|blob|fanout)`, control: true},
 	{title: "Round trips, median and 99th percentile in µs", works: `^(pingpong|acked)-(same|split)$`},
-	{title: "Acknowledged with 1 024 under way, fan-out, and idle connections", works: `^(acked-1024|fanout-100|idle)$`, control: true},
+	{title: "Acknowledged with 1 024 under way, and idle connections", works: `^(acked-1024|idle)$`},
 }
 
 // markdown is the tables.
 func (t *table) markdown(all []work) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured on %s: %s, %s, %s. %d rounds, medians; in brackets the ratio to\nthe bare socket of the same round. Congestion control of TCP: %s, unless said.\n",
+	fmt.Fprintf(&b, "Measured on %s: %s, %s, %s. Rounds: %d, medians; in brackets the ratio to\nthe bare socket of the same round. Congestion control of TCP: %s, unless said.\n",
 		t.When.Format("2 January 2006"), t.Machine, t.System, t.Go, t.Rounds, orUnknown(t.Congestion))
+	if t.Others > quietEnough {
+		fmt.Fprintf(&b, "Other programs used %.0f %% of the CPUs meanwhile.\n", 100*t.Others)
+	}
 	for _, control := range t.controls() {
 		for _, s := range sections {
 			if control != "" && !s.control {
@@ -176,11 +181,11 @@ func (w *row) short() string {
 	m := w.Median
 	switch w.Unit {
 	case bytesEach:
-		listens := m.Value
+		listens, dials := m.Value, m.Client
 		if w.Peer == "libzmq" {
-			listens = m.Resident // its memory is not Go's
+			listens, dials = m.Resident, m.ClientResident // its memory is not Go's
 		}
-		return fmt.Sprintf("%s B, %.1f goroutines; dialling %s B, %.1f", figure(listens), m.ServerGoroutines, figure(m.Client), m.ClientGoroutines)
+		return fmt.Sprintf("%s B, %.1f goroutines; dialling %s B, %.1f", figure(listens), m.ServerGoroutines, figure(dials), m.ClientGoroutines)
 	case micros:
 		text := fmt.Sprintf("%s, %s", figure(m.Value), figure(m.P99))
 		if w.Ratio > 0 {
@@ -190,7 +195,7 @@ func (w *row) short() string {
 	default:
 		text := figure(m.Value)
 		if w.Unit == megabytes {
-			text += " MB/s"
+			text = fmt.Sprintf("%.0f MB/s", m.Value)
 		}
 		if w.Ratio > 0 {
 			text += " (" + ratio(w.Ratio) + ")"
@@ -214,12 +219,18 @@ func (t *table) growth(b *strings.Builder, all []work) {
 			b.WriteString("\n### How the cost grows\n\n| serpy alone | |\n|---|---:|\n")
 		}
 		value := figure(r.Median.Value) + " ns a message"
+		if strings.HasPrefix(w.name, "size-") {
+			value += fmt.Sprintf("; a bare socket has %s of that", percent(r.Ratio))
+		}
 		if w.unit == bytesAll {
 			value = fmt.Sprintf("%s B in both processes; after %d messages %s B", figure(r.Median.Value), w.few, figure(r.Median.Few))
 		}
 		fmt.Fprintf(b, "| %s | %s |\n", w.title, value)
 	}
 }
+
+// percent is the inverse of a ratio, in percent.
+func percent(ratio float64) string { return fmt.Sprintf("%.0f %%", 100/max(ratio, 0.01)) }
 
 // failures says which rows are missing, and why.
 func (t *table) failures(b *strings.Builder) {
@@ -239,11 +250,9 @@ func (t *table) failures(b *strings.Builder) {
 // peers writes how each was used.
 func (t *table) peers(b *strings.Builder) {
 	b.WriteString("\n### The peers\n\n| peer | version | used so |\n|---|---|---|\n")
-	seen := make(map[string]bool)
-	for _, r := range t.Rows {
-		if !seen[r.Peer] {
-			seen[r.Peer] = true
-			fmt.Fprintf(b, "| %s | %s | %s |\n", r.Peer, r.Version, r.cell.peer.About)
+	for _, p := range peer.All() {
+		if slices.ContainsFunc(t.Rows, func(r *row) bool { return r.Peer == p.Name }) {
+			fmt.Fprintf(b, "| %s | %s | %s |\n", p.Name, p.Version(), p.About)
 		}
 	}
 }

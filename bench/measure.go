@@ -31,7 +31,9 @@ type reading struct {
 	ServerGoroutines float64 `json:",omitempty"`
 	ClientGoroutines float64 `json:",omitempty"`
 	Resident         float64 `json:",omitempty"` // bytes of the listening process
+	ClientResident   float64 `json:",omitempty"` // and of the other
 	Few              float64 `json:",omitempty"` // bytes after few messages; Value is those after many
+	Others           float64 `json:",omitempty"` // share of all CPUs that other programs used meanwhile
 	Control          string  `json:",omitempty"` // congestion controls that were found in use
 }
 
@@ -116,7 +118,7 @@ func least(s peer.Spec) int {
 	case peer.Acked:
 		return max(64, 2*s.Window)
 	case peer.Spread:
-		return 2 * s.Conns
+		return 2 * peer.Burst * s.Conns // all of them have their turn twice
 	case peer.PingPong:
 		return 64
 	default:

@@ -40,6 +40,7 @@ func measureIdle(p *pair, n int) (reading, error) {
 		Value:            each(server.Memory.Go, server0.Memory.Go),
 		Client:           each(client.Memory.Go, client0.Memory.Go),
 		Resident:         each(server.Memory.Resident, server0.Memory.Resident),
+		ClientResident:   each(client.Memory.Resident, client0.Memory.Resident),
 		ServerGoroutines: float64(server.Memory.Goroutines-server0.Memory.Goroutines) / float64(n),
 		ClientGoroutines: float64(client.Memory.Goroutines-client0.Memory.Goroutines) / float64(n),
 	}, nil

@@ -67,12 +67,12 @@ func (p *pair) start(ctx context.Context, s peer.Spec, where pin) error {
 	if p.server, err = startProcess(ctx, plan{Listens: true, Spec: s}, on[0]); err != nil {
 		return err
 	}
+	if p.client, err = startProcess(ctx, plan{Spec: s}, on[1]); err != nil {
+		return err
+	}
 	ready, err := p.server.answer()
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
-	}
-	if p.client, err = startProcess(ctx, plan{Spec: s}, on[1]); err != nil {
-		return err
 	}
 	if _, err = p.client.answer(); err != nil {
 		return err

@@ -56,7 +56,7 @@ func (t *table) plot(all []work) []byte {
 <rect width="100%%" height="100%%" fill="#ffffff"/>
 <text x="%d" y="24" font-size="17" font-weight="bold">serpy beside its peers</text>
 <text x="%d" y="42" fill="#555555">%s</text>
-`, wide, high, plotMargin, plotMargin, escape(fmt.Sprintf("logarithmic, so that a grid line is a factor of ten; the dashed line is the bare socket; medians of %d rounds; %s; %s", t.Rounds, t.Machine, orUnknown(t.Congestion))))
+`, wide, high, plotMargin, plotMargin, escape(fmt.Sprintf("logarithmic, so that a grid line is a factor of ten; the dashed line is the bare socket; rounds: %d, medians; %s; %s", t.Rounds, t.Machine, orUnknown(t.Congestion))))
 	for i, rows := range panels {
 		x := plotMargin + i%panelsWide*(panelWidth+panelGap)
 		y := plotHeading + i/panelsWide*height

@@ -20,6 +20,27 @@ func processTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// othersTime is the CPU time that others than this program and its children have used
+// since some moment of the past. It is known when the children have ended.
+func othersTime() time.Duration {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	var name string
+	var user, nice, system int64
+	if _, err := fmt.Sscan(string(text), &name, &user, &nice, &system); err != nil {
+		return 0
+	}
+	const tick = 10 * time.Millisecond // of /proc, on all of Go's architectures
+	var own, children unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &own) != nil || unix.Getrusage(unix.RUSAGE_CHILDREN, &children) != nil {
+		return 0
+	}
+	ours := own.Utime.Nano() + own.Stime.Nano() + children.Utime.Nano() + children.Stime.Nano()
+	return time.Duration(user+nice+system)*tick - time.Duration(ours)
+}
+
 // resident is the memory of this process that is in RAM, in bytes.
 func resident() int64 {
 	text, err := os.ReadFile("/proc/self/statm")

@@ -11,6 +11,8 @@ import (
 
 func processTime() time.Duration { return 0 }
 
+func othersTime() time.Duration { return 0 }
+
 func resident() int64 { return 0 }
 
 func raiseFiles() {}

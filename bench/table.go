@@ -14,6 +14,7 @@ type table struct {
 	Machine    string // architecture and number of CPUs
 	Congestion string // the system's, of rows that name none
 	Rounds     int
+	Others     float64 // share of all CPUs that other programs used meanwhile, on the average
 	Rows       []*row
 	index      map[string]*row
 }
@@ -62,6 +63,11 @@ func (t *table) add(c cell, round int, r reading, err error) {
 
 // finish computes the medians and the ratios within the rounds.
 func (t *table) finish() {
+	var others []float64
+	for _, w := range t.Rows {
+		others = append(others, pick(w.Rounds, func(r reading) float64 { return r.Others })...)
+	}
+	t.Others = mean(others)
 	for _, w := range t.Rows {
 		if len(w.Rounds) == 0 {
 			continue
@@ -102,6 +108,14 @@ func pick(list []reading, of func(reading) float64) []float64 {
 	return out
 }
 
+func mean(list []float64) float64 {
+	var sum float64
+	for _, v := range list {
+		sum += v
+	}
+	return sum / float64(max(len(list), 1))
+}
+
 func median(list []float64) float64 {
 	if len(list) == 0 {
 		return 0
@@ -125,8 +139,10 @@ func medianReading(list []reading) reading {
 		Client:           m(func(r reading) float64 { return r.Client }),
 		ServerGoroutines: m(func(r reading) float64 { return r.ServerGoroutines }),
 		ClientGoroutines: m(func(r reading) float64 { return r.ClientGoroutines }),
+		Others:           m(func(r reading) float64 { return r.Others }),
 		Few:              m(func(r reading) float64 { return r.Few }),
 		Resident:         m(func(r reading) float64 { return r.Resident }),
+		ClientResident:   m(func(r reading) float64 { return r.ClientResident }),
 		Control:          list[0].Control,
 	}
 }

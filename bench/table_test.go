@@ -117,8 +117,8 @@ func TestDocsAreWrittenBetweenTheMarks(t *testing.T) {
 }
 
 func TestShareOfTheTime(t *testing.T) {
-	b := &bench{budget: time.Minute}
-	assert.InDelta(t, 385*time.Millisecond, b.share(0, 100), float64(2*time.Millisecond))
+	b := &bench{budget: time.Minute, extra: 200 * time.Millisecond}
+	assert.Equal(t, 400*time.Millisecond, b.share(0, 100))
 	assert.Equal(t, leastShare, b.share(time.Hour, 100), "too late")
 	assert.Equal(t, mostShare, b.share(0, 1))
 }

@@ -16,7 +16,13 @@ func (t *table) writeText(out io.Writer, all []work) {
 			}
 		}
 	}
+	if t.Others > quietEnough {
+		fmt.Fprintf(out, "\nOther programs used %.0f %% of the CPUs meanwhile: the figures are worth little.\n", 100*t.Others)
+	}
 }
+
+// quietEnough is the share of the CPUs that others may use without a word of it.
+const quietEnough = 0.05
 
 // controls are the congestion controls of the rows, in order; "" is the system's.
 func (t *table) controls() []string {
@@ -37,7 +43,7 @@ func (t *table) writeWork(out io.Writer, w work, control string, rows []*row) {
 	}
 	fmt.Fprintf(out, "\n%s (%s, %s; ratio to %s)\n", w.name, w.unit, control, w.ref)
 	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "peer\tmedian\tspread\tratio\tp99\tp99 ratio\tCPU s/M\tallocs\tlost\tmust\taim\t\t")
+	fmt.Fprintln(tw, "peer\tmedian\tspread\tothers\tratio\tp99\tp99 ratio\tCPU s/M\tallocs\tlost\tmust\taim\t\t")
 	for _, r := range rows {
 		fmt.Fprintln(tw, r.text())
 	}
@@ -47,28 +53,28 @@ func (t *table) writeWork(out io.Writer, w work, control string, rows []*row) {
 // text is the row with a tab behind each column.
 func (w *row) text() string {
 	if len(w.Rounds) == 0 {
-		return w.Peer + "\t-\t\t\t\t\t\t\t\t\t\t" + w.Error + "\t"
+		return w.Peer + "\t-\t\t\t\t\t\t\t\t\t\t\t" + w.Error + "\t"
 	}
 	m := w.Median
 	cols := []string{
-		w.Peer, figure(m.Value), fmt.Sprintf("%.0f%%", 100*w.Spread), ratio(w.Ratio), blank(m.P99), ratio(w.RatioP99),
+		w.Peer, figure(m.Value), fmt.Sprintf("%.0f%%", 100*w.Spread), fmt.Sprintf("%.0f%%", 100*m.Others), ratio(w.Ratio), blank(m.P99), ratio(w.RatioP99),
 		blank(m.CPU), fmt.Sprintf("%.2f", m.Alloc), "", "", "", "",
 	}
 	if m.Lost > 0 {
-		cols[8] = fmt.Sprintf("%.0f%%", 100*m.Lost)
+		cols[9] = fmt.Sprintf("%.0f%%", 100*m.Lost)
 	}
 	if w.Unit == bytesEach {
-		cols[4], cols[7] = "", ""
-		cols[11] = fmt.Sprintf("%.1f goroutines; dialling side %s B, %.1f; resident %s B", m.ServerGoroutines, figure(m.Client), m.ClientGoroutines, figure(m.Resident))
+		cols[5], cols[8] = "", ""
+		cols[12] = fmt.Sprintf("%.1f goroutines; dialling side %s B, %.1f; resident %s B", m.ServerGoroutines, figure(m.Client), m.ClientGoroutines, figure(m.Resident))
 	}
 	if w.Unit == bytesAll {
-		cols[11] = fmt.Sprintf("%s B after the first messages", figure(m.Few))
+		cols[12] = fmt.Sprintf("%s B after the first messages", figure(m.Few))
 	}
 	if g, ok := goalOf(w); ok {
-		cols[9], cols[10], cols[11] = ratio(g.must), ratio(g.aim), g.verdict(w)
+		cols[10], cols[11], cols[12] = ratio(g.must), ratio(g.aim), g.verdict(w)
 	}
 	if w.Error != "" {
-		cols[11] += " (" + w.Error + ")"
+		cols[12] += " (" + w.Error + ")"
 	}
 	return strings.Join(cols, "\t") + "\t"
 }

@@ -371,8 +371,8 @@ func (s *serpySide) broadcast(ctx context.Context, n int) error {
 	return nil
 }
 
-// burst is how many messages a connection gets before the next one has its turn.
-const burst = 64
+// Burst is how many messages a connection gets before the next one has its turn.
+const Burst = 64
 
 // spread sends n messages over all connections in turn, to each its share.
 func (s *serpySide) spread(ctx context.Context, n int, data []byte) error {
@@ -382,7 +382,7 @@ func (s *serpySide) spread(ctx context.Context, n int, data []byte) error {
 	}
 	for n > 0 {
 		for i, c := range s.links {
-			k := min(left[i], burst)
+			k := min(left[i], Burst)
 			if err := s.stream(ctx, c, k, data); err != nil {
 				return err
 			}
