@@ -1,6 +1,10 @@
 package serpy
 
-import "time"
+import (
+	"time"
+
+	"github.com/serpy-go/serpy/protocol"
+)
 
 // checkWires holds Wires and SilentWire of a server to each other; given is SilentWire
 // as it was given. A default that does not fit HandshakeTimeout is made to.
@@ -25,4 +29,27 @@ func (o *Options) forServer() (*Options, error) {
 		return opt, err
 	}
 	return opt, opt.checkWires(o.SilentWire)
+}
+
+// checkWire lets a wire with fields judge them.
+func checkWire(w protocol.Codec) error {
+	v, ok := w.(interface{ Validate() error })
+	if !ok {
+		return nil
+	}
+	if err := v.Validate(); err != nil {
+		return &OptionError{"Wires", w, err.Error()}
+	}
+	return nil
+}
+
+// meetAtPipes opens pipes as the programs do that speak wires of one message a link:
+// the pipe is one of messages, and whoever comes first makes it.
+func (o *Options) meetAtPipes() {
+	for _, w := range o.Wires {
+		if w == nil || !w.Caps().OneMessage {
+			return
+		}
+	}
+	o.Transport.PipeMessages, o.Transport.PipeMeet = true, true
 }

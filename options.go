@@ -39,7 +39,9 @@ type Options struct {
 	// the TLS identity changed. The error's text goes to the peer, which gets
 	// a RefusedError.
 	Authorize func(ctx context.Context, p Peer) error
-	// Transport holds socket options.
+	// Transport holds socket options. Where all Wires carry one message a link
+	// (npipes), named pipes are opened as those programs do: with PipeMessages
+	// and PipeMeet.
 	Transport transport.Options
 	// SendQueue bounds what was accepted and not confirmed: 4096 messages and
 	// 16 MiB, Block.
@@ -286,12 +288,11 @@ func (o *Options) check() error {
 			return &OptionError{"Wires", w.Name(), "a wire is there twice: the second would never be chosen"}
 		}
 		names[w.Name()] = true
-		if v, ok := w.(interface{ Validate() error }); ok {
-			if err := v.Validate(); err != nil {
-				return &OptionError{"Wires", w, err.Error()}
-			}
+		if err := checkWire(w); err != nil {
+			return err
 		}
 	}
+	o.meetAtPipes()
 	if o.MaxMessage > maxQueueBytes {
 		return &OptionError{"MaxMessage", o.MaxMessage, "at most 1 GiB"}
 	}

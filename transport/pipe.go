@@ -77,14 +77,13 @@ func meet(ctx context.Context, a Address, o Options) (*pipeConn, error) {
 		_ = c.Close()
 		err = ctx.Err()
 	}
+	_ = l.Close()
+	if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+		err = fmt.Errorf("%w: nobody came", ctx.Err())
+	}
 	if err != nil {
-		_ = l.Close()
-		if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
-			err = fmt.Errorf("%w: nobody came", ctx.Err())
-		}
 		return nil, err
 	}
-	l.release(c)
 	return c, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -64,6 +65,7 @@ var errPacket = errors.New("a message of more than 64 KiB")
 
 func (c *pipeConn) packet(b []byte) (int, error) {
 	n, _, flags, _, err := c.ReadMsgUnix(b, nil)
+	n = max(n, 0) // it may be what the system said of an error
 	switch {
 	case errors.Is(err, io.EOF):
 		err = io.EOF // itself, as a Reader says it
@@ -123,6 +125,12 @@ func openPipe(ctx context.Context, a Address, o Options) (*pipeConn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if file, err := os.Lstat(path); err == nil && file.Mode()&fs.ModeSticky != 0 {
+		if path, err = claim(path); err != nil {
+			return nil, err
+		}
+		defer func() { _ = os.Remove(path) }()
+	}
 	c, err := dialer(o, false).DialContext(ctx, network, path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, refused):
@@ -134,6 +142,28 @@ func openPipe(ctx context.Context, a Address, o Options) (*pipeConn, error) {
 	}
 	return newPipeConn(c, a, o, func() {})
 }
+
+var claims atomic.Uint64
+
+// claim gives a socket that takes one client another name: only one can do that. Who
+// connected second would be heard by nobody, and not know it. The sticky bit tells
+// such a socket, which PipeMeet makes, from those that take many.
+func claim(path string) (string, error) {
+	claimed := besides(path)
+	err := checkPath(claimed)
+	if err == nil {
+		err = os.Rename(path, claimed)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errNoPipe
+	}
+	return claimed, err
+}
+
+// besides is a name that nobody else uses.
+func besides(path string) string { return fmt.Sprintf("%s.%d.%d", path, os.Getpid(), claims.Add(1)) }
+
+var errNoSocket = fmt.Errorf("a file that is no socket stands there: %w", syscall.EADDRINUSE)
 
 func newPipeConn(c net.Conn, a Address, o Options, closed func()) (*pipeConn, error) {
 	u, ok := c.(*net.UnixConn)
@@ -168,8 +198,7 @@ func listenPipe(ctx context.Context, a Address, o Options) (*pipeListener, error
 	}
 	other, err := l.take(ctx)
 	if other != nil {
-		_ = other.Close() // it has shown that somebody answers
-		err = errPipeBusy
+		err = errors.Join(errPipeBusy, other.Close()) // it has shown that somebody answers
 	}
 	if err != nil {
 		return nil, err
@@ -179,7 +208,7 @@ func listenPipe(ctx context.Context, a Address, o Options) (*pipeListener, error
 
 // take makes the socket, and holds its lock. other is a connection to somebody who
 // answers there already without holding the lock; errPipeBusy is somebody who does.
-func (l *pipeListener) take(ctx context.Context) (other net.Conn, err error) {
+func (l *pipeListener) take(ctx context.Context) (other *pipeConn, err error) {
 	network, path, err := pipeSocket("listen", l.addr, l.opt)
 	if err != nil {
 		return nil, err
@@ -209,34 +238,80 @@ func (l *pipeListener) take(ctx context.Context) (other net.Conn, err error) {
 }
 
 // bind makes the socket, also in the place of one on which nobody answers.
-func (l *pipeListener) bind(ctx context.Context, network, path string) (socket net.Listener, other net.Conn, err error) {
-	socket, err = listenConfig(l.opt, false).Listen(ctx, network, path)
+func (l *pipeListener) bind(ctx context.Context, network, path string) (socket net.Listener, other *pipeConn, err error) {
+	socket, err = l.listen(ctx, network, path)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		file, failed := os.Lstat(path)
 		if failed == nil && file.Mode()&fs.ModeSocket == 0 {
-			return nil, nil, fmt.Errorf("a file that is no socket stands there: %w", syscall.EADDRINUSE)
+			return nil, nil, errNoSocket
 		}
-		other, err = dialer(l.opt, false).DialContext(ctx, network, path)
-		switch {
-		case err == nil:
-			return nil, other, nil
-		case errors.Is(err, refused) && failed == nil && same(path, file):
+		// Another program may not listen yet on what it has made.
+		for range 5 {
+			other, err = openPipe(ctx, l.addr, l.opt)
+			if err == nil || !errors.Is(err, errNoPipe) {
+				return nil, other, err
+			}
+			if failed != nil || !same(path, file) {
+				break
+			}
+			pause(ctx)
+		}
+		if failed == nil && same(path, file) {
 			_ = os.Remove(path)
-		case !errors.Is(err, fs.ErrNotExist):
-			return nil, nil, err
 		}
-		socket, err = listenConfig(l.opt, false).Listen(ctx, network, path)
+		socket, err = l.listen(ctx, network, path)
 	}
+	return socket, nil, err
+}
+
+// listen makes the socket under a name of its own: nobody finds it before somebody
+// answers on it. It is syscall.EADDRINUSE that path is taken.
+func (l *pipeListener) listen(ctx context.Context, network, path string) (net.Listener, error) {
+	aside := besides(path)
+	if err := checkPath(aside); err != nil {
+		return nil, err
+	}
+	socket, err := listenConfig(l.opt, false).Listen(ctx, network, aside)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if u, ok := socket.(*net.UnixListener); ok {
 		u.SetUnlinkOnClose(false)
 	}
-	if err := backlog(socket, l.opt); err != nil {
-		return nil, nil, errors.Join(err, os.Remove(path), socket.Close())
+	err = backlog(socket, l.opt)
+	if err == nil && l.opt.PipeMeet {
+		err = stick(aside)
 	}
-	return socket, nil, nil
+	if err == nil {
+		err = os.Link(aside, path)
+	}
+	_ = os.Remove(aside) // whether it has its other name or not
+	if errors.Is(err, fs.ErrExist) {
+		err = syscall.EADDRINUSE
+	}
+	if err != nil {
+		return nil, errors.Join(err, socket.Close())
+	}
+	return socket, nil
+}
+
+// stick sets the sticky bit of a socket.
+func stick(path string) error {
+	file, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	return os.Chmod(path, file.Mode().Perm()|fs.ModeSticky)
+}
+
+// pause waits between two tries.
+func pause(ctx context.Context) {
+	timer := time.NewTimer(pipePoll)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // accept waits for a client; at the bound of instances it waits first for a connection
@@ -255,7 +330,11 @@ func (l *pipeListener) accept(ctx context.Context) (*pipeConn, error) {
 		l.leave()
 		return nil, err
 	}
-	c.closed = l.leave
+	after := c.closed
+	c.closed = func() {
+		l.leave()
+		after()
+	}
 	return c, nil
 }
 
@@ -277,7 +356,7 @@ func (l *pipeListener) next(ctx context.Context) (*pipeConn, error) {
 		}
 		other, err := l.take(ctx)
 		if other != nil {
-			return newPipeConn(other, l.addr, l.opt, nil)
+			return other, nil
 		}
 		if err == nil {
 			continue
@@ -311,52 +390,45 @@ func (l *pipeListener) client(socket net.Listener) (*pipeConn, error) {
 		}
 		return nil, err
 	}
-	c, err := newPipeConn(accepted, l.addr, l.opt, nil)
-	if err == nil {
-		c.made = true
+	c, err := newPipeConn(accepted, l.addr, l.opt, func() {})
+	if err != nil {
+		return nil, err
 	}
-	return c, err
+	c.made = true
+	if l.opt.PipeMeet { // the socket is for one; the pipe stays ours until that is closed
+		l.mu.Lock()
+		if l.socket != nil {
+			l.remove()
+			_ = l.socket.Close()
+			lock := l.lock
+			c.closed = func() { _ = lock.Close() }
+			l.socket, l.lock = nil, nil
+		}
+		l.mu.Unlock()
+	}
+	return c, nil
 }
 
-// Close ends Accept, and removes the socket unless another has taken its place.
-// Connections live on.
+// remove removes our socket, unless it has gone or another has taken its place. l.mu
+// is held.
+func (l *pipeListener) remove() {
+	if path := filepath.Join(l.opt.PipeFolder, l.addr.path); l.file != nil && same(path, l.file) {
+		_ = os.Remove(path)
+	}
+}
+
+// Close ends Accept, and removes the socket. Connections live on.
 func (l *pipeListener) Close() error {
 	err := l.failed(net.ErrClosed)
 	l.once.Do(func() {
-		var lock *os.File
-		if lock, err = l.shut(); lock != nil {
-			_ = lock.Close()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		close(l.done)
+		err = nil
+		if l.socket != nil {
+			l.remove()
+			err = errors.Join(l.socket.Close(), l.lock.Close())
 		}
 	})
 	return err
-}
-
-// shut closes the socket, and gives the lock, if it has it.
-func (l *pipeListener) shut() (lock *os.File, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	close(l.done)
-	if l.socket == nil {
-		return nil, nil
-	}
-	if path := filepath.Join(l.opt.PipeFolder, l.addr.path); l.file != nil && same(path, l.file) {
-		_ = os.Remove(path) // gone already, or in a directory that is not ours any more
-	}
-	return l.lock, l.socket.Close()
-}
-
-// release closes the listener behind its only connection. A pipe that was made stays
-// ours until that is closed.
-func (l *pipeListener) release(c *pipeConn) {
-	l.once.Do(func() {
-		lock, _ := l.shut()
-		if lock == nil {
-			return
-		}
-		leave := c.closed
-		c.closed = func() {
-			leave()
-			_ = lock.Close()
-		}
-	})
 }

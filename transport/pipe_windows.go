@@ -309,6 +309,3 @@ func (l *pipeListener) forget() {
 		l.next = 0
 	}
 }
-
-// release closes the listener behind its only connection.
-func (l *pipeListener) release(*pipeConn) { _ = l.Close() }
