@@ -45,13 +45,13 @@ func readAll(b *serpy.Blob) error {
 }
 
 // aborted is a blob.AbortError of a cause, and of the side where it began.
-func aborted(t *testing.T, err, cause error, remote bool) *blob.AbortError {
+func aborted(t *testing.T, err, cause error, remote bool) (reason string) {
 	t.Helper()
 	var abort *blob.AbortError
 	require.ErrorAs(t, err, &abort)
 	require.ErrorIs(t, err, cause)
 	require.Equal(t, remote, abort.Remote)
-	return abort
+	return abort.Reason
 }
 
 var errSpilled = errors.New("the coffee was spilled")
@@ -67,7 +67,7 @@ func TestBlobThatFails(t *testing.T) {
 		s, e := bothEnds(t, a, c, named, r, readAll)
 		aborted(t, s, blob.ErrSource, false)
 		require.ErrorIs(t, s, errSpilled)
-		require.Equal(t, "the coffee was spilled", aborted(t, e, blob.ErrSource, true).Reason)
+		require.Equal(t, "the coffee was spilled", aborted(t, e, blob.ErrSource, true))
 	})
 	t.Run("its reader, with the error of a truncated source", func(t *testing.T) {
 		r := io.MultiReader(bytes.NewReader(data), iotest.ErrReader(io.ErrUnexpectedEOF))
@@ -94,7 +94,7 @@ func TestBlobThatFails(t *testing.T) {
 			require.NoError(t, b.Close())
 			return readAll(b)
 		})
-		require.Equal(t, "closed", aborted(t, s, blob.ErrRejected, true).Reason)
+		require.Equal(t, "closed", aborted(t, s, blob.ErrRejected, true))
 		aborted(t, e, blob.ErrRejected, false)
 	})
 	t.Run("its writer", func(t *testing.T) {
@@ -344,7 +344,8 @@ func TestLargeMessagesDoNotStarveABlob(t *testing.T) {
 	go func() {
 		defer func() { ended <- struct{}{} }()
 		data := make([]byte, 60_000)
-		for c.Send(ctx, data) == nil {
+		for err := error(nil); err == nil; {
+			err = c.Send(ctx, data)
 		}
 	}()
 	go func() {

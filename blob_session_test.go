@@ -258,7 +258,7 @@ func TestCloseWithBlobs(t *testing.T) {
 		require.NoError(t, <-read)
 		require.Equal(t, int64(7<<20), sum.n)
 		one, two := <-sent, <-sent
-		require.True(t, (one == nil) != (two == nil), "ours came, the peer's did not: %v, %v", one, two)
+		require.NotEqual(t, one == nil, two == nil, "ours came, the peer's did not: %v, %v", one, two)
 	})
 	bubble(t, "a peer that closes", func(t *testing.T) {
 		a, c, sent, in := begin(t)

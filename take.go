@@ -200,9 +200,10 @@ func (c *Connection) takeBatch(into []Message) (n int) {
 	for ; n < len(into); n++ {
 		m := &into[n]
 		*m = Message{}
-		if q.takePlain(m) {
-		} else if ok, err := q.take(m); !ok || err != nil {
-			break
+		if !q.takePlain(m) {
+			if ok, err := q.take(m); !ok || err != nil {
+				break
+			}
 		}
 		q.lend(m.chunk)
 		m.origin, m.chunk = c, nil
