@@ -82,7 +82,7 @@ func (*tallyOpener) Open(dst []byte) []byte { return tell(dst, 'Q', nil) }
 // tell appends one thing that the wire can say.
 func tell(dst []byte, letter byte, payload []byte) []byte {
 	dst = append(dst, letter)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(payload))) //nolint:gosec // small
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(payload)))
 	return append(dst, payload...)
 }
 
@@ -114,10 +114,7 @@ type tallyDecoder struct {
 func (d *tallyDecoder) Decode(b []byte) (f protocol.Frame, n int, err error) {
 	d.have = append(d.have, b...)
 	n = len(b)
-	for {
-		if len(d.have) < 5 {
-			break
-		}
+	for len(d.have) >= 5 {
 		letter, size := d.have[0], int(binary.BigEndian.Uint32(d.have[1:]))
 		if size > d.limit+d.limit/4+8 {
 			if f.Count > 0 {

@@ -113,7 +113,7 @@ func TestACrowdOnAllWiresWithOneWhoNeverReads(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	deafOne := raw(t, s, serpy1Says("I never read"))
-	require.NoError(t, deafOne.(*net.TCPConn).SetReadBuffer(4<<10)) //nolint:forcetypeassert // knock dials tcp
+	require.NoError(t, deafOne.(*net.TCPConn).SetReadBuffer(4<<10))
 	slow := accepted(t, s)
 
 	var got atomic.Int64

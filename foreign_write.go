@@ -77,7 +77,7 @@ func (l *link) pickForeign(now time.Time) bool {
 // pickUnits collects groups for one write; where a link has one message, that.
 func (l *link) pickUnits() {
 	c, f := l.c, l.foreign
-	for total := 0; total < maxWrite && !(f.oneMessage && f.full); {
+	for total := 0; total < maxWrite && !f.full; {
 		c.unstage()
 		units, room := c.sess.Credit()
 		if f.oneMessage {
@@ -212,7 +212,7 @@ func (l *link) linger(behind uint64, why error) {
 	f := l.foreign
 	if f.lingerer != nil && f.burst > 0 && behind > 0 {
 		queued := f.burst
-		if behind < uint64(queued) { //nolint:gosec // not negative
+		if behind < uint64(queued) {
 			queued = int(behind) //nolint:gosec // less than burst
 		}
 		timer := time.NewTimer(f.lingerer.Linger(queued) - time.Since(f.wrote))

@@ -221,7 +221,7 @@ func (s *Session) handleControl(now time.Time, f *protocol.Frame, v *Verdict, wa
 			}
 		}
 		v.Close = &p
-	case protocol.KindData, protocol.KindBlob, protocol.KindHello, protocol.KindRefuse:
+	case protocol.KindData, protocol.KindBlob, protocol.KindHello, protocol.KindRefuse, protocol.KindAnswer:
 		return protocol.Errorf("5", "a %v frame on an open link", f.Kind)
 	}
 	return nil

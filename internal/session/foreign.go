@@ -156,7 +156,7 @@ func (s *Session) AckOwed() bool {
 		n++
 	}
 	x.wants = x.wants[n:]
-	x.owed += uint64(n) //nolint:gosec // not negative
+	x.owed += uint64(n)
 	return s.up && x.owed > x.said
 }
 

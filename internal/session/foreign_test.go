@@ -182,7 +182,7 @@ func (w *countedWorld) step() {
 		run, _ := writes(s, asks)
 		w.messages[i], w.asked[i] = append(w.messages[i], run), append(w.asked[i], asks)
 	case 1:
-		w.flushed[i] += uint64(w.r.IntN(int(s.Next() - w.flushed[i]))) //nolint:gosec // small
+		w.flushed[i] += uint64(w.r.IntN(int(s.Next() - w.flushed[i])))
 		s.Flushed(w.flushed[i])
 	case 2:
 		if len(w.messages[i]) > 0 && w.s[other].Room() {
@@ -200,12 +200,12 @@ func (w *countedWorld) step() {
 		}
 	case 4:
 		if n := w.acks[i] - w.seen[i]; n > 0 {
-			w.seen[i] += 1 + uint64(w.r.IntN(int(n))) //nolint:gosec // small
+			w.seen[i] += 1 + uint64(w.r.IntN(int(n)))
 			require.NoError(w.t, acks(w.t, w.s[other], w.seen[i]).Fault)
 		}
 	case 5:
 		if n := w.read[i]; n > 0 {
-			w.process(i, 1+uint64(w.r.IntN(int(n)))) //nolint:gosec // small
+			w.process(i, 1+uint64(w.r.IntN(int(n))))
 		}
 	}
 	w.check(i)
@@ -276,7 +276,7 @@ func (w *countedWorld) settle() {
 
 func TestCountedAcksNameTheRightMessage(t *testing.T) {
 	for seed := range uint64(3000) {
-		r := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a schedule, no secret
+		r := rand.New(rand.NewPCG(seed, 7))
 		w := &countedWorld{t: t, r: r}
 		for i := range w.s {
 			w.s[i] = counting(protocol.AckWhen(r.IntN(2)))
