@@ -1,0 +1,119 @@
+// Command chat talks in a room that broadcast keeps, on the wire of your choice. See
+// -help, and README.md beside this file.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"os/user"
+	"strings"
+	"syscall"
+
+	"github.com/serpy-go/serpy/examples/internal/wires"
+	"github.com/serpy-go/serpy/protocol"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // A second Ctrl-C ends the process at once.
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// config is what the flags say, checked.
+type config struct {
+	address string
+	name    string
+	wire    protocol.Codec
+}
+
+const usage = `chat talks in a room that broadcast keeps.
+
+  chat -name Ada                                   the room of this machine
+  chat -addr lab1:8000 -name Ada -wire serpy2      as a program that speaks serpy2
+  date | chat -name clock                          says its lines, and leaves
+
+What you type is said to all others, but for
+  /name NAME   another name
+  /stop        leave, as Ctrl-C and Ctrl-D do
+  /KTHXBYE     leave, and end the room for all
+
+Flags:
+`
+
+// parseFlags reads args. -help is printed to stderr and gives flag.ErrHelp.
+func parseFlags(args []string, stderr io.Writer) (cfg config, err error) {
+	set := flag.NewFlagSet("chat", flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	set.StringVar(&cfg.address, "addr", "127.0.0.1:8000", "`address` of the room, as host:port, tcp://host:port or unix:///path")
+	set.StringVar(&cfg.name, "name", login(), "`name` that stands before what you say")
+	wire := set.String("wire", "native", "`wire` to speak: native, serpy or serpy2")
+	if err := set.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprint(stderr, usage)
+			set.SetOutput(stderr)
+			set.PrintDefaults()
+			return cfg, err
+		}
+		return cfg, fmt.Errorf("%w; see -help", err)
+	}
+	if set.NArg() > 0 {
+		return cfg, fmt.Errorf("%q is no flag: everything is said by flags; see -help", set.Arg(0))
+	}
+	if cfg.wire, err = wires.Parse(*wire); err != nil {
+		return cfg, fmt.Errorf("-wire %w", err)
+	}
+	if cfg.name, err = checkName(cfg.name); err != nil {
+		return cfg, fmt.Errorf("-name: %w", err)
+	}
+	return cfg, nil
+}
+
+// maxName bounds a name, in bytes.
+const maxName = 64
+
+// checkName gives a name as it is used.
+func checkName(name string) (string, error) {
+	name = wires.Clean(name)
+	switch {
+	case name == "":
+		return "", errors.New("a name is missing, as in Ada")
+	case len(name) > maxName:
+		return "", fmt.Errorf("a name has at most %d bytes", maxName)
+	}
+	return name, nil
+}
+
+// login is the name that this machine knows its user by.
+func login() string {
+	if u, err := user.Current(); err == nil {
+		_, name, ok := strings.Cut(u.Username, `\`) // DOMAIN\name on Windows
+		if !ok {
+			name = u.Username
+		}
+		return name
+	}
+	return "somebody"
+}
+
+// run is the whole program but for the signals; its result is the exit code: 0 after a
+// wanted end, 1 when something went wrong, 2 for flags that make no sense.
+func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
+	cfg, err := parseFlags(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "chat: %v\n", err)
+		return 2
+	}
+	if err := talk(ctx, &cfg, stdin, stdout, stderr); err != nil {
+		fmt.Fprintf(stderr, "chat: %v\n", err)
+		return 1
+	}
+	return 0
+}
