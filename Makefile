@@ -1,6 +1,6 @@
 # The steps themselves are in .ci/run, which is also what CI runs.
 
-STEPS := test race test386 tidy format vet fix lint planted cross model fuzz api
+STEPS := test race test386 wine tidy format vet fix lint planted cross model fuzz api
 
 .PHONY: check fmt $(STEPS)
 
