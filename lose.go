@@ -17,6 +17,9 @@ func (c *Connection) loseSession(cause error) error {
 	}
 	keep := c.opt.OnSessionLost == Resend || c.sess.PeerAckWhen() == protocol.OnProcessed
 	written := max(c.sess.Next(), c.sess.Config().Redelivered+1)
+	if keep && c.flawed.Load() {
+		c.q.cutRefused(written, c.nacks.refused)
+	}
 	lost, redelivered := c.q.restart(written, c.sess.PeerTaken(), keep)
 	e := &SessionLostError{Unconfirmed: lost.messages, Err: cause}
 	event := SessionLost{Unconfirmed: lost.messages, Undelivered: lost.undelivered, Err: e}

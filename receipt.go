@@ -215,6 +215,12 @@ func (n *nackMemory) refuse(id uint64, reason string) (news bool) {
 	return true
 }
 
+// refused says whether an ID was refused, as far as is remembered.
+func (n *nackMemory) refused(id uint64) bool {
+	_, known := n.reasons[id]
+	return known
+}
+
 func (n *nackMemory) lose(first, last uint64, err error) {
 	n.lost = append(n.lost, lostRange{first, last, err})
 	if len(n.lost) > maxLostRanges {

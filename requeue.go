@@ -171,3 +171,93 @@ func gapGroup(gap protocol.Gap) group {
 	s.buf = protocol.AppendUnit(s.buf, protocol.UnitGap, nil, protocol.AppendGap(nil, gap))
 	return group{slab: s, end: len(s.buf), count: 1, firstID: gap.First, lastID: gap.Last, closed: true}
 }
+
+// cutRefused puts records of missing messages in the place of written ones that the
+// peer's application refused: their receipts say so, and they must not be handed to it
+// again. The old link is gone.
+func (q *sendQueue) cutRefused(written uint64, refused func(id uint64) bool) {
+	q.pinned = false
+	q.trim()
+	var kept ring[group]
+	for i := 0; i < q.groups.len(); i++ {
+		g := q.groups.at(i)
+		end := i + 1
+		for end < q.groups.len() && q.groups.at(end-1).part {
+			end++
+		}
+		id := q.groups.at(end - 1).lastID
+		switch {
+		case g.first >= written || g.messages == 0 && !g.part:
+			kept.push(*g)
+		case g.count > 1:
+			q.cutRun(*g, &kept, refused)
+		case refused(id):
+			first := g.first
+			for ; i < end; i++ {
+				q.letGo(q.groups.at(i))
+			}
+			i--
+			q.putGap(&kept, id, first)
+		default:
+			kept.push(*g)
+			for i++; i < end; i++ {
+				kept.push(*q.groups.at(i))
+			}
+			i--
+		}
+	}
+	q.groups = kept
+}
+
+// cutRun does so with a group of several messages: what stays gets memory of its own.
+func (q *sendQueue) cutRun(g group, kept *ring[group], refused func(id uint64) bool) {
+	rest := g.slab.buf[g.start+protocol.HeadSize : g.end]
+	var run []byte
+	cut, n := false, 0 // messages in run
+	keep := func(end int) {
+		if n == 0 {
+			return
+		}
+		own := &slab{buf: append(make([]byte, protocol.HeadSize), run...), groups: 1}
+		part := group{slab: own, end: len(own.buf), first: g.first + uint64(end-n), count: n, messages: n, closed: true, flags: g.flags} //nolint:gosec // not negative
+		part.firstID, part.lastID = g.firstID+uint64(end-n), g.firstID+uint64(end)-1                                                    //nolint:gosec // not negative
+		q.bytes += part.bytes()
+		kept.push(part)
+		run, n = run[:0], 0
+	}
+	for i := range g.count {
+		unit := rest
+		_, rest, _ = protocol.NextUnit(rest) // our own bytes
+		if id := g.firstID + uint64(i); refused(id) { //nolint:gosec // not negative
+			keep(i)
+			q.putGap(kept, id, g.first+uint64(i)) //nolint:gosec // not negative
+			cut = true
+			continue
+		}
+		run, n = append(run, unit[:len(unit)-len(rest)]...), n+1
+	}
+	if !cut {
+		kept.push(g)
+		return
+	}
+	keep(g.count)
+	q.letGo(&g)
+}
+
+// putGap puts the record of one message, which is not open any more, behind kept.
+func (q *sendQueue) putGap(kept *ring[group], id, first uint64) {
+	gap := gapGroup(protocol.Gap{First: id, Last: id, Count: 1, Reason: uint8(LostWithSession)})
+	gap.first = first
+	q.messages--
+	q.bytes += gap.bytes()
+	kept.push(gap)
+}
+
+// letGo gives the memory of a group back, which is not in the queue any more.
+func (q *sendQueue) letGo(g *group) {
+	q.bytes -= g.bytes()
+	g.slab.groups--
+	if g.slab.groups == 0 && g.slab != q.tail {
+		q.recycle(g.slab)
+	}
+}
