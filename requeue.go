@@ -220,17 +220,17 @@ func (q *sendQueue) cutRun(g group, kept *ring[group], refused func(id uint64) b
 		}
 		own := &slab{buf: append(make([]byte, protocol.HeadSize), run...), groups: 1}
 		part := group{slab: own, end: len(own.buf), first: g.first + uint64(end-n), count: n, messages: n, closed: true, flags: g.flags} //nolint:gosec // not negative
-		part.firstID, part.lastID = g.firstID+uint64(end-n), g.firstID+uint64(end)-1                                                    //nolint:gosec // not negative
+		part.firstID, part.lastID = g.firstID+uint64(end-n), g.firstID+uint64(end)-1                                                     //nolint:gosec // not negative
 		q.bytes += part.bytes()
 		kept.push(part)
 		run, n = run[:0], 0
 	}
 	for i := range g.count {
 		unit := rest
-		_, rest, _ = protocol.NextUnit(rest) // our own bytes
-		if id := g.firstID + uint64(i); refused(id) { //nolint:gosec // not negative
+		_, rest, _ = protocol.NextUnit(rest)          // our own bytes
+		if id := g.firstID + uint64(i); refused(id) {
 			keep(i)
-			q.putGap(kept, id, g.first+uint64(i)) //nolint:gosec // not negative
+			q.putGap(kept, id, g.first+uint64(i))
 			cut = true
 			continue
 		}

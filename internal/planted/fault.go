@@ -37,6 +37,8 @@ var (
 	simulated = suite{name: "long sim", pkg: "./internal/session/sim", run: "^TestRandom$", hang: "40s"}
 	units     = suite{name: "session", pkg: "./internal/session", hang: "40s"}
 	wire      = suite{name: "protocol", pkg: "./protocol", hang: "40s"}
+	blobs     = suite{name: "blob", pkg: "./blob", hang: "40s"}
+	partials  = suite{name: "blob/file", pkg: "./blob/file", hang: "40s"}
 	inside    = suite{name: "inside", pkg: ".", in: "*_internal_test.go", hang: "40s"}
 	root      = suite{name: "serpy", pkg: ".", skip: "^(" + slow + ")$", hang: "150s"}
 	siege     = suite{name: "siege", pkg: ".", run: "^(TestHostilePeers|TestRude.*|TestFloodOf.*)$", hang: "150s"}
@@ -52,12 +54,14 @@ var (
 	ofSession  = []suite{simulator, units, simulated}
 	ofRegistry = []suite{units, simulator, simulated}
 	ofWire     = []suite{wire}
+	ofBlobs    = []suite{blobs}
+	ofPartials = []suite{partials}
 	ofRoot     = []suite{inside, root, history, cuts, siege}
 )
 
 // all lists every fault, by noun.
 func all() (faults []*fault) {
-	for _, noun := range [][]fault{sessionFaults, inboundFaults, outboundFaults, controlFaults, registryFaults, protocolFaults, queueFaults, stageFaults, receiveFaults, receiptFaults, linkFaults} {
+	for _, noun := range [][]fault{sessionFaults, inboundFaults, outboundFaults, controlFaults, registryFaults, protocolFaults, queueFaults, stageFaults, receiveFaults, receiptFaults, linkFaults, blobFaults} {
 		for i := range noun {
 			faults = append(faults, &noun[i])
 		}
