@@ -227,7 +227,7 @@ func (q *sendQueue) cutRun(g group, kept *ring[group], refused func(id uint64) b
 	}
 	for i := range g.count {
 		unit := rest
-		_, rest, _ = protocol.NextUnit(rest)          // our own bytes
+		_, rest, _ = protocol.NextUnit(rest) // our own bytes
 		if id := g.firstID + uint64(i); refused(id) {
 			keep(i)
 			q.putGap(kept, id, g.first+uint64(i))
