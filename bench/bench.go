@@ -125,11 +125,21 @@ func (b *bench) run(ctx context.Context) error {
 	return nil
 }
 
+// slack is the time beyond what a measurement is given before it is out of time, and
+// what one gets that is taken once.
+const (
+	slack     = 10 * time.Second
+	slackOnce = time.Minute
+)
+
 // measure takes one reading, and minds how long that took beyond the time given.
 func (b *bench) measure(ctx context.Context, c cell, given time.Duration, known int) (reading, int, error) {
+	limit := 3*given + slack
 	if c.work.once {
-		given = mostShare / 2
+		given, limit = mostShare/2, slackOnce
 	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	begin, others := time.Now(), othersTime()
 	r, n, err := measure(ctx, c, given, known, b.idle)
 	took := time.Since(begin)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"regexp"
@@ -45,7 +46,9 @@ func TestEveryPeerAtEveryKind(t *testing.T) {
 
 func smoke(t *testing.T, c cell) {
 	t.Helper()
-	r, n, err := measure(t.Context(), c, time.Millisecond, 0, 10)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	r, n, err := measure(ctx, c, time.Millisecond, 0, 10)
 	require.NoError(t, err)
 	if c.work.spec.Kind != peer.Idle { // ten connections may be less than what a collection frees
 		assert.Positive(t, r.Value)

@@ -73,6 +73,7 @@ var sections = []section{
 	{title: "Other streams: messages a second, or MB/s", works: `^(unix|tls|senders|blob|fanout)`, control: true},
 	{title: "Round trips, median and 99th percentile in µs", works: `^(pingpong|acked)-(same|split)$`},
 	{title: "Acknowledged with 1 024 under way, and idle connections", works: `^(acked-1024|idle)$`},
+	{title: "Base85, plain bytes a second", works: `^base85-`},
 }
 
 // markdown is the tables.
@@ -83,6 +84,7 @@ func (t *table) markdown(all []work) string {
 	if t.Others > quietEnough {
 		fmt.Fprintf(&b, "Other programs used %.0f %% of the CPUs meanwhile.\n", 100*t.Others)
 	}
+	t.goals(&b)
 	for _, control := range t.controls() {
 		for _, s := range sections {
 			if control != "" && !s.control {
@@ -95,6 +97,22 @@ func (t *table) markdown(all []work) string {
 	t.failures(&b)
 	t.peers(&b)
 	return b.String()
+}
+
+// goals writes how the library stands to its goals.
+func (t *table) goals(b *strings.Builder) {
+	if len(t.Goals) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n### Goals\n\nOf %d goals, %s.\n\n", len(t.Goals), t.summary())
+	b.WriteString("| goal | must | aim | measured | of the rounds | rounds that keep it | |\n|---|---:|---:|---:|---:|---:|---|\n")
+	for _, r := range t.Goals {
+		v := string(r.Verdict)
+		if r.Verdict == missed || r.Verdict == unmeasured {
+			v = "**" + v + "**"
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", r.What, r.bound(r.Must), r.bound(r.Aim), r.figure(r.Median), r.scatter(), r.share(), v)
+	}
 }
 
 func orUnknown(s string) string {
@@ -152,7 +170,12 @@ func (t *table) peerRow(b *strings.Builder, s section, cols []work, p, control s
 	}
 	fmt.Fprintf(b, "| %s |", name)
 	for _, w := range cols {
-		fmt.Fprintf(b, " %s |", t.index[key(w.name+"/"+p, control)].short())
+		r := t.index[key(w.name+"/"+p, control)]
+		mark := ""
+		if r != nil && worst(t.of(r)) == missed {
+			mark = " ✗"
+		}
+		fmt.Fprintf(b, " %s%s |", r.short(), mark)
 	}
 	if s.costs != "" {
 		cpu, allocs := "", ""
@@ -212,7 +235,7 @@ func (t *table) growth(b *strings.Builder, all []work) {
 	rows := 0
 	for _, w := range all {
 		r := t.index[key(w.name+"/serpy", "")]
-		if !w.alone || w.unit == perSecond || r == nil || len(r.Rounds) == 0 {
+		if !w.grows() || r == nil || len(r.Rounds) == 0 {
 			continue
 		}
 		if rows++; rows == 1 {

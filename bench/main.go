@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -56,13 +57,13 @@ func runMain(args []string, out, errs io.Writer) int {
 	var s settings
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(errs)
-	flags.BoolVar(&s.quick, "quick", false, "3 rounds of serpy and bare sockets under the system's congestion control, in 80 s")
+	flags.BoolVar(&s.quick, "quick", false, "3 rounds of serpy and bare sockets, in 80 s")
 	flags.BoolVar(&s.list, "list", false, "print the works and the peers, and measure nothing")
 	flags.IntVar(&s.rounds, "rounds", 5, "how often each is measured, in turn")
 	flags.DurationVar(&s.budget, "budget", 11*time.Minute, "about how long all takes; each measurement gets its share, at least 30 ms, at most 1 s")
 	flags.StringVar(&s.peers, "peers", "", "only peers that match this regular `expression`")
 	flags.StringVar(&s.work, "work", "", "only works that match this regular `expression`")
-	flags.StringVar(&s.congestion, "congestion", "cubic", "measure streams a second time under this TCP congestion control; \"\" for not; Linux")
+	flags.StringVar(&s.congestion, "congestion", "cubic,bbr", "measure streams again under those of these TCP congestion `controls` that the system has and does not use by itself; Linux")
 	flags.StringVar(&s.docs, "docs", "", "the `directory` to write to; none unless all is measured, then docs")
 	flags.Usage = func() {
 		fmt.Fprint(errs, usage)
@@ -102,11 +103,7 @@ func (s *settings) run(ctx context.Context, flags *flag.FlagSet, out, errs io.Wr
 	if s.list {
 		return list(out, all)
 	}
-	var others []string
-	if s.congestion != "" && runtime.GOOS == "linux" {
-		others = []string{s.congestion}
-	}
-	cells, err := choose(all, peers, names, others)
+	cells, err := choose(all, peers, names, otherControls(s.congestion, systemCongestion(), availableCongestion()))
 	if err != nil {
 		return err
 	}
@@ -119,7 +116,7 @@ func (s *settings) run(ctx context.Context, flags *flag.FlagSet, out, errs io.Wr
 	if err := b.run(ctx); err != nil {
 		return err
 	}
-	b.table.finish()
+	b.table.finish(goals(all))
 	b.table.writeText(out, all)
 	if s.docs == "" && s.peers == "" && s.work == "" && !s.quick {
 		s.docs = "docs"
@@ -141,9 +138,17 @@ func (s *settings) hurry(given map[string]bool) {
 	if !given["peers"] {
 		s.peers = "^(raw|serpy)"
 	}
-	if !given["congestion"] {
-		s.congestion = ""
+}
+
+// otherControls are those of a list that are available and not the system's.
+func otherControls(list, system string, available []string) []string {
+	var others []string
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != system && slices.Contains(available, name) {
+			others = append(others, name)
+		}
 	}
+	return others
 }
 
 // describe notes what the table was measured on.

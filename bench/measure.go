@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -69,22 +70,9 @@ func (r run) lasted() time.Duration {
 	return max(end.Sub(start), 10*time.Microsecond)
 }
 
-// slack is the time beyond what a measurement is given before it is out of time, and
-// what one gets that is taken once.
-const (
-	slack     = 10 * time.Second
-	slackOnce = time.Minute
-)
-
 // measure takes a reading in about the time given. known is how many messages fill it,
-// from an earlier reading, or 0.
+// from an earlier reading, or 0. The end of ctx ends both processes.
 func measure(ctx context.Context, c cell, given time.Duration, known, idle int) (reading, int, error) {
-	limit := 3*given + slack
-	if c.work.once {
-		limit = slackOnce
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
 	spec := c.work.spec
 	spec.Peer, spec.Congestion = c.peer.Name, c.congestion
 	p, err := startPair(ctx, spec, c.work.pin)
@@ -133,7 +121,7 @@ const mostTrips = 1 << 20
 // given. Those before it have warmed up caches, windows and buffers.
 func fillTime(p *pair, s peer.Spec, given time.Duration, known int) (run, error) {
 	n := max(least(s), known/8)
-	for {
+	for deaf := 0; ; {
 		if s.Window == 1 || s.Kind == peer.PingPong {
 			n = min(n, mostTrips)
 		}
@@ -142,6 +130,12 @@ func fillTime(p *pair, s peer.Spec, given time.Duration, known int) (run, error)
 			return run{}, err
 		}
 		r := run{n: n, server: server, client: client}
+		if r.lost() == r.messages(s) {
+			if deaf++; deaf == subscribing {
+				return run{}, errors.New("no message came")
+			}
+			continue
+		}
 		took := r.lasted()
 		if took >= given/2 || n == mostTrips && s.Window == 1 {
 			return r, nil
@@ -159,13 +153,22 @@ func fillTime(p *pair, s peer.Spec, given time.Duration, known int) (run, error)
 	}
 }
 
-func (r run) reading(s peer.Spec, u unit) reading {
-	n := float64(r.n)
-	messages := n * float64(max(s.Conns, 1))
-	if s.Kind != peer.FanOut {
-		messages = n
+// subscribing is how often a run is repeated of which nothing came: a subscription may
+// need a while until it is known everywhere.
+const subscribing = 10
+
+func (r run) lost() float64 { return float64(r.server.Lost + r.client.Lost) }
+
+// messages is how many were to arrive.
+func (r run) messages(s peer.Spec) float64 {
+	if s.Kind == peer.FanOut {
+		return float64(r.n) * float64(max(s.Conns, 1))
 	}
-	lost := float64(r.server.Lost + r.client.Lost)
+	return float64(r.n)
+}
+
+func (r run) reading(s peer.Spec, u unit) reading {
+	messages, lost := r.messages(s), r.lost()
 	seconds := r.took(s.Kind).Seconds()
 	out := reading{
 		CPU:     (r.server.CPU + r.client.CPU).Seconds() / messages * 1e6,

@@ -110,6 +110,15 @@ func systemCongestion() string {
 	return strings.TrimSpace(string(text))
 }
 
+// availableCongestion are the congestion controls that the system has.
+func availableCongestion() []string {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/tcp_available_congestion_control")
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(text))
+}
+
 // kernel is the version of the system.
 func kernel() string {
 	var u unix.Utsname

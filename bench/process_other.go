@@ -28,4 +28,6 @@ func startOn(cmd *exec.Cmd, cpu int) error {
 
 func systemCongestion() string { return "" }
 
+func availableCongestion() []string { return nil }
+
 func kernel() string { return runtime.GOOS }

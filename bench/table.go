@@ -15,6 +15,7 @@ type table struct {
 	Congestion string // the system's, of rows that name none
 	Rounds     int
 	Others     float64 // share of all CPUs that other programs used meanwhile, on the average
+	Goals      []*result
 	Rows       []*row
 	index      map[string]*row
 }
@@ -61,8 +62,9 @@ func (t *table) add(c cell, round int, r reading, err error) {
 	w.rounds[round] = r
 }
 
-// finish computes the medians and the ratios within the rounds.
-func (t *table) finish() {
+// finish computes the medians, the ratios within the rounds, and how they stand to the
+// goals.
+func (t *table) finish(list []goal) {
 	var others []float64
 	for _, w := range t.Rows {
 		others = append(others, pick(w.Rounds, func(r reading) float64 { return r.Others })...)
@@ -90,6 +92,7 @@ func (t *table) finish() {
 		}
 		w.Ratio, w.RatioP99 = median(ratios), median(tails)
 	}
+	t.judge(list)
 }
 
 // referenceName is the name of the cell that a row is compared with.

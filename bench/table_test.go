@@ -50,8 +50,11 @@ func TestGoalsNameCells(t *testing.T) {
 		names[c.name()] = true
 		names[c.name()+"/"+c.congestion] = true
 	}
-	for name := range goals {
-		assert.True(t, names[name], name)
+	for _, g := range goals(works(false)) {
+		assert.True(t, names[g.cell], g.cell)
+		if g.to != "" && g.to != alone {
+			assert.True(t, names[g.to], g.to)
+		}
 	}
 }
 
@@ -68,7 +71,7 @@ func TestRatiosAreWithinARound(t *testing.T) {
 		}
 		tab.add(cells[3], round, reading{Value: of / 2, P99: of * 3}, nil)
 	}
-	tab.finish()
+	tab.finish(goals(works(true)))
 	unix, acked := tab.index["unix-1k/serpy/"], tab.index["acked-same/serpy/"]
 	assert.InDelta(t, 2, unix.Ratio, 1e-9)
 	assert.InDelta(t, 200, unix.Median.Value, 1e-9)
@@ -76,12 +79,12 @@ func TestRatiosAreWithinARound(t *testing.T) {
 	assert.InDelta(t, 0.5, acked.Ratio, 1e-9)
 	assert.InDelta(t, 3, acked.RatioP99, 1e-9)
 	assert.Equal(t, "out of order", acked.Error)
-	g, ok := goalOf(unix)
-	require.True(t, ok)
-	assert.Equal(t, "aim", g.verdict(unix))
-	g, ok = goalOf(acked)
-	require.True(t, ok)
-	assert.Equal(t, "MISSED", g.verdict(acked), "its tail")
+	assert.Equal(t, reachedAim, worst(tab.of(unix)))
+	goals := tab.of(acked)
+	require.Len(t, goals, 2, "the median and the tail")
+	assert.Equal(t, reachedAim, goals[0].Verdict)
+	assert.Equal(t, missed, goals[1].Verdict)
+	assert.Equal(t, missed, worst(goals))
 }
 
 func TestDocsAreWrittenBetweenTheMarks(t *testing.T) {
@@ -95,7 +98,7 @@ func TestDocsAreWrittenBetweenTheMarks(t *testing.T) {
 		}
 		tab.add(c, 0, reading{Value: float64(i + 1), P99: 9, CPU: 0.5}, nil)
 	}
-	tab.finish()
+	tab.finish(goals(works(true)))
 	dir := t.TempDir()
 	page := filepath.Join(dir, pageName)
 	require.Error(t, tab.writeDocs(dir, works(true)), "there is no page")
@@ -121,6 +124,14 @@ func TestShareOfTheTime(t *testing.T) {
 	assert.Equal(t, 400*time.Millisecond, b.share(0, 100))
 	assert.Equal(t, leastShare, b.share(time.Hour, 100), "too late")
 	assert.Equal(t, mostShare, b.share(0, 1))
+}
+
+func TestOtherCongestionControls(t *testing.T) {
+	here := []string{"reno", "bbr", "cubic"}
+	assert.Equal(t, []string{"cubic"}, otherControls("cubic,bbr", "bbr", here))
+	assert.Equal(t, []string{"bbr"}, otherControls("cubic, bbr", "cubic", here))
+	assert.Empty(t, otherControls("cubic,bbr", "cubic", []string{"reno", "cubic"}))
+	assert.Empty(t, otherControls("", "cubic", here))
 }
 
 func TestFigures(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/serpy-go/serpy/bench/internal/peer"
 )
@@ -48,7 +49,7 @@ func works(quick bool) []work {
 	all := make([]work, 0, 64)
 	for _, size := range []int{16, small, medium, large} {
 		all = append(all, work{
-			name: "oneway-" + sizeName(size), title: sizeTitle(size), unit: perSecond, ref: "rawtcp", both: true,
+			name: "oneway-" + sizeName(size), title: sizeTitle(size), unit: perSecond, ref: "rawtcp", both: !quick || size == medium,
 			spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: size},
 		})
 	}
@@ -60,7 +61,7 @@ func works(quick bool) []work {
 	}
 	all = append(all,
 		work{
-			name: "tls-1k", title: "TLS, 1 KiB", unit: perSecond, ref: "rawtcp", both: true,
+			name: "tls-1k", title: "TLS, 1 KiB", unit: perSecond, ref: "rawtcp", both: !quick,
 			spec: peer.Spec{Kind: peer.OneWay, Net: peer.TLS, Size: medium},
 		},
 		work{
@@ -68,7 +69,7 @@ func works(quick bool) []work {
 			spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: small, Senders: 4},
 		},
 		work{
-			name: "blob", title: "blob", unit: megabytes, ref: "rawtcp", both: true,
+			name: "blob", title: "blob", unit: megabytes, ref: "rawtcp", both: !quick,
 			spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: peer.BlobSize},
 		},
 	)
@@ -79,7 +80,7 @@ func works(quick bool) []work {
 			spec: peer.Spec{Kind: peer.Acked, Net: peer.TCP, Size: small, Window: 1024},
 		},
 		work{
-			name: "fanout-100", title: "fan-out, 1 KiB × 100", unit: perSecond, ref: "rawtcp", both: true,
+			name: "fanout-100", title: "fan-out, 1 KiB × 100", unit: perSecond, ref: "rawtcp", both: !quick,
 			spec: peer.Spec{Kind: peer.FanOut, Net: peer.TCP, Size: medium, Conns: 100},
 		},
 		work{
@@ -87,6 +88,12 @@ func works(quick bool) []work {
 			spec: peer.Spec{Kind: peer.Idle, Net: peer.TCP, Size: small},
 		},
 	)
+	for _, kind := range []peer.Kind{peer.Encode, peer.Decode} {
+		all = append(all, work{
+			name: "base85-" + string(kind), title: "base85, " + string(kind), unit: megabytes, ref: "ascii85",
+			spec: peer.Spec{Kind: kind, Net: peer.TCP, Size: 4 << 10},
+		})
+	}
 	return append(all, growth(quick)...)
 }
 
@@ -145,6 +152,15 @@ func growth(quick bool) []work {
 		name: "memory", title: fmt.Sprintf("after %d messages", many), unit: bytesAll, ref: "serpy", alone: true, once: true, few: 100_000, many: many,
 		spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: 16},
 	})
+}
+
+// grows says that the work is one of those that show how the cost grows.
+func (w work) grows() bool { return w.unit == nanos || w.unit == bytesAll }
+
+// series is what the works have in common that differ in how much there is of it.
+func (w work) series() string {
+	before, _, _ := strings.Cut(w.name, "-")
+	return before
 }
 
 // idleConns is how many connections are made for the work of that name.

@@ -2,18 +2,19 @@ package peer
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// stalled is how long nothing comes before the rest counts as lost.
+// stalled is how long nothing comes from a peer that may lose messages before the rest
+// counts as lost.
 const stalled = 500 * time.Millisecond
 
-// A counter counts messages that come by callbacks, of peers that may lose some. All
-// methods but wait may be called from any goroutine.
+// A counter counts messages that come by callbacks. All methods but wait may be called
+// from any goroutine.
 type counter struct {
+	lossy    bool         // the peer may lose some
 	got      atomic.Int64 // since the beginning
 	want     atomic.Int64
 	once     sync.Once
@@ -36,8 +37,8 @@ func (c *counter) add() {
 	}
 }
 
-// wait waits until n more have come than were waited for before, or none came for a
-// while.
+// wait waits until n more have come than were waited for before, or, of a lossy peer,
+// none came for a while.
 func (c *counter) wait(ctx context.Context, n int) (Outcome, error) {
 	target := c.expected + int64(n)
 	c.want.Store(target)
@@ -52,10 +53,7 @@ func (c *counter) wait(ctx context.Context, n int) (Outcome, error) {
 		}
 		if got != seen {
 			seen, last = got, time.Now()
-		} else if time.Since(last) > stalled {
-			if got == c.expected {
-				return Outcome{}, errors.New("no message came")
-			}
+		} else if c.lossy && time.Since(last) > stalled {
 			c.expected = got
 			return Outcome{Lost: int(target - got), Last: last}, nil
 		}

@@ -56,7 +56,7 @@ func mqttListen(ctx context.Context, s Spec) (Side, string, error) {
 	if err := errors.Join(broker.AddHook(new(auth.AllowHook), nil), broker.AddListener(listeners.NewNet("bench", l)), broker.Serve()); err != nil {
 		return nil, "", err
 	}
-	side := &mqttSide{spec: s, broker: broker}
+	side := &mqttSide{spec: s, broker: broker, count: counter{lossy: true}}
 	if s.Kind == Idle || s.Kind == Acked { // the broker has all to do
 		return side, address, nil
 	}
@@ -107,7 +107,7 @@ func mqttDial(ctx context.Context, s Spec, address string) (Side, error) {
 			return mqttIdle{c}, err
 		}), nil
 	}
-	side := &mqttSide{spec: s, replies: make(chan struct{}, 1)}
+	side := &mqttSide{spec: s, replies: make(chan struct{}, 1), count: counter{lossy: true}}
 	for range max(s.Conns, 1) {
 		c, err := connectMQTT(ctx, s, address)
 		if err != nil {

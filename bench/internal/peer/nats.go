@@ -72,7 +72,7 @@ func natsListen(_ context.Context, s Spec) (Side, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	side := &natsSide{spec: s, broker: broker}
+	side := &natsSide{spec: s, broker: broker, count: counter{lossy: true}}
 	c, err := connectNATS(s, broker.ClientURL())
 	if err != nil {
 		return nil, "", err
@@ -119,7 +119,7 @@ func natsDial(_ context.Context, s Spec, address string) (Side, error) {
 			return natsIdle{c, sub}, err
 		}), nil
 	}
-	side := &natsSide{spec: s}
+	side := &natsSide{spec: s, count: counter{lossy: true}}
 	for range max(s.Conns, 1) {
 		c, err := connectNATS(s, address)
 		if err != nil {

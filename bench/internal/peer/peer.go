@@ -27,6 +27,8 @@ const (
 	Idle     Kind = "idle"     // n connections are made, and nothing is sent
 	Spread   Kind = "spread"   // one way over all connections in turn, in bursts
 	Depth    Kind = "depth"    // the queues are filled with Depth messages, and emptied
+	Encode   Kind = "encode"   // bytes are written as text, in one process
+	Decode   Kind = "decode"   // and back
 )
 
 // The nets that a Spec may name.
@@ -80,7 +82,7 @@ type Peer struct {
 
 // All are the peers, in the order of the tables.
 func All() []Peer {
-	return slices.Concat(rawPeers(), serpyPeers(), mangosPeers(), goZeroMQPeers(), libzmqPeers(), natsPeers(), jetStreamPeers(), mqttPeers(), grpcPeers(), websocketPeers())
+	return slices.Concat(rawPeers(), serpyPeers(), codecPeers(), mangosPeers(), goZeroMQPeers(), libzmqPeers(), natsPeers(), jetStreamPeers(), mqttPeers(), grpcPeers(), websocketPeers())
 }
 
 // Find gives the peer of that name.

@@ -34,6 +34,13 @@ func rawPeers() []Peer {
 				}
 				return only(TCP, OneWay)(s)
 			}),
+		raw("rawtcp-crc", "io.Copy from memory to the socket and from it, with a CRC-32C on both sides",
+			func(s Spec) string {
+				if s.Size < BlobSize {
+					return "for blobs"
+				}
+				return only(TCP, OneWay)(s)
+			}),
 		raw("rawtcp-spin", "the receiver asks the socket again for 20 µs before it sleeps, unless that was in vain lately",
 			func(s Spec) string {
 				if !canSpin || s.Window > 1 {
@@ -176,6 +183,9 @@ func (s *rawSide) Run(ctx context.Context, n int) (Outcome, error) {
 	}
 	switch s.spec.Kind {
 	case OneWay:
+		if s.spec.Peer == "rawtcp-crc" {
+			return Outcome{}, copySummed(io.Discard, io.LimitReader(s.links[0].conn, int64(n)*int64(s.spec.Size)))
+		}
 		return Outcome{}, s.links[0].drain(n)
 	case PingPong:
 		return Outcome{}, s.links[0].echo(n)
@@ -201,6 +211,8 @@ func (s *rawSide) client(n int) (Outcome, error) {
 		switch {
 		case s.spec.Peer == "rawtcp-memory":
 			return Outcome{}, l.streamMemory(n, s.spec.Size)
+		case s.spec.Peer == "rawtcp-crc":
+			return Outcome{}, copySummed(l.conn, newSource(int64(n)*int64(s.spec.Size)))
 		case s.spec.Senders > 1:
 			return Outcome{}, l.streamShared(n, s.spec.Senders, s.spec.Size)
 		}

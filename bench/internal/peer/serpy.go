@@ -25,7 +25,12 @@ func serpyPeers() []Peer {
 	}
 	return []Peer{
 		variant("serpy", "Send, Receive and Release, one message a call; queues of 64 Ki messages",
-			func(Spec) string { return "" }),
+			func(s Spec) string {
+				if s.Kind == Encode || s.Kind == Decode {
+					return "has codecs of its own"
+				}
+				return ""
+			}),
 		variant("serpy-batch", "SendBatch and ReceiveBatch, 256 messages a call",
 			only(TCP+TLS+Unix, OneWay, Spread)),
 		variant("serpy-keep", "without Release: the received memory is the application's for good",
@@ -37,7 +42,7 @@ func serpyPeers() []Peer {
 				}
 				return only(TCP+TLS+Unix, OneWay)(s)
 			}),
-		variant("serpy-blob", "SendBlob from memory and ReceiveBlob to nowhere, with the digest that both compute; another blob for each run",
+		variant("serpy-blob", "SendBlob from memory, ReceiveBlob into a CRC-32C, beside the digest that both sides compute; another blob for each run",
 			func(s Spec) string {
 				if s.Size < BlobSize {
 					return "for blobs"
