@@ -24,7 +24,11 @@ func (l *link) writeForeign() {
 		}
 		l.unpin()
 		if f.last > 0 && err == nil {
+			progress := c.stats.progress
 			c.confirmed()
+			if !f.oneMessage { // what the system took is no sign that the peer wants it
+				c.stats.progress = progress
+			}
 		}
 		f.last, f.count = 0, 0
 		work := err == nil && !l.dead && l.pickForeign(time.Now())
