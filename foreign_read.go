@@ -153,6 +153,7 @@ func (l *link) handleForeign() (err error) {
 	l.frames = l.frames[:0]
 	got := len(l.batch) > 0
 	l.deliver(false)
+	l.wake()
 	c.mu.Lock()
 	c.sess.Accepted()
 	c.kick()

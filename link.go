@@ -121,9 +121,8 @@ func (l *link) read() error {
 	}
 	l.heard = time.Now()
 	l.setReadDeadline(l.heard)
-	err := l.parse() // what came right behind the Hello
+	err := l.parse(true) // what came right behind the Hello
 	if err == nil {
-		l.dry()
 		err = l.attend()
 	}
 	if l.closed != nil {
@@ -156,13 +155,7 @@ func (l *link) step() error {
 		return &LinkError{Op: "read", Addr: l.peer.Address, Err: err}
 	}
 	l.in.filled += n
-	if err := l.parse(); err != nil {
-		return err
-	}
-	if n < len(buf) {
-		l.dry()
-	}
-	return nil
+	return l.parse(n < len(buf))
 }
 
 func (l *link) setReadDeadline(from time.Time) {
@@ -219,8 +212,9 @@ func (l *link) fill(buf []byte) (n int, err error) {
 	}
 }
 
-// parse takes all whole frames that were read.
-func (l *link) parse() error {
+// parse takes all whole frames that were read. dry says that the link has no more at
+// hand.
+func (l *link) parse(dry bool) error {
 	if l.in.chunk == nil {
 		return nil
 	}
@@ -242,7 +236,7 @@ func (l *link) parse() error {
 		l.offset += int64(n)
 		l.frames = append(l.frames, f)
 	}
-	if err := l.handle(); err != nil {
+	if err := l.handle(dry); err != nil {
 		return err
 	}
 	if bad != nil {
@@ -260,8 +254,8 @@ var errPeerClosed = errors.New("the peer closed the session")
 
 // handle gives the frames that were read to the session, and the units to the
 // receive queue.
-func (l *link) handle() (err error) {
-	if len(l.frames) == 0 {
+func (l *link) handle(dry bool) (err error) {
+	if len(l.frames) == 0 && !dry {
 		return nil
 	}
 	c := l.c
@@ -296,8 +290,12 @@ func (l *link) handle() (err error) {
 			break
 		}
 	}
+	answer := dry && c.sess.AckDue(now, true)
+	l.ackNow = l.ackNow || answer
 	c.arm(now)
-	c.kick()
+	if !answer {
+		c.kick()
+	}
 	l.turn.woke = l.turn.woke || len(c.confirms) < waiting
 	c.mu.Unlock()
 	if replies { // before the application may take the units apart
@@ -310,6 +308,11 @@ func (l *link) handle() (err error) {
 		c.answer(&answers[i])
 		l.turn.woke = true
 	}
+	if answer { // somebody waits for it; the reader never waits for it to be written
+		c.mu.Lock()
+		c.writeNow()
+	}
+	l.wake()
 	return err
 }
 
@@ -323,34 +326,32 @@ func (c *Connection) apply(v *session.Verdict) {
 	}
 }
 
-// deliver queues the regions of this read, and wakes the application.
+// deliver queues the regions of this read.
 func (l *link) deliver(replies bool) {
 	if len(l.batch) == 0 {
 		return
 	}
 	c := l.c
-	freed, tell := c.rq.put(l.batch, replies)
+	freed, tell, level := c.rq.put(l.heard, l.batch, replies)
 	clear(l.batch)
+	l.turn.got = true
 	if tell {
 		c.taken(&freed)
 	}
-	c.checkSlowReader()
-	l.turn.woke = l.turn.woke || c.rq.sleepers.Load() > 0
-	c.rq.signal()
+	c.checkSlowReader(level)
+}
+
+// wake wakes who waits for what was delivered.
+func (l *link) wake() {
+	if len(l.batch) == 0 {
+		return
+	}
+	c := l.c
+	if c.rq.sleepers.Load() > 0 {
+		l.turn.woke = true
+		c.rq.signal()
+	}
 	if c.server != nil {
 		c.server.readable()
 	}
-}
-
-// dry says that all that the link had at hand was read: an acknowledgement that
-// somebody waits for is written by the reader, who never waits for it.
-func (l *link) dry() {
-	c := l.c
-	c.mu.Lock()
-	if !c.sess.AckDue(l.heard, true) {
-		c.mu.Unlock()
-		return
-	}
-	l.ackNow = true
-	c.writeNow()
 }

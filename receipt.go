@@ -87,7 +87,10 @@ func (r Receipt) wait(ctx context.Context) error {
 
 // waitResolved waits until an ID is resolved, and says how it fared.
 func (c *Connection) waitResolved(ctx context.Context, id uint64) error {
-	for c.readUntil(ctx, func() bool { return id <= c.resolved.Load() }) {
+	c.mu.Lock()
+	l := c.link
+	c.mu.Unlock()
+	for l != nil && l.readUntil(ctx, id) {
 		if resolved, err := c.outcome(id); resolved {
 			return err
 		}

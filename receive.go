@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/serpy-go/serpy/internal/session"
 	"github.com/serpy-go/serpy/protocol"
@@ -67,6 +68,7 @@ type receiveQueue struct {
 	delivered    uint64
 	gaps         [gapReasons]uint64
 	lent         []loan
+	halfAt       time.Time // when it was last seen to be at most half full
 	events       []MessageGap
 }
 
@@ -95,12 +97,19 @@ func (q *receiveQueue) init(maxMessage int, units, bytes uint64) {
 	q.tellUnits, q.tellBytes = max(1, min(units/8, 4096)), max(1, min(bytes/8, 256<<10))
 }
 
+// A level says how full the receive queue is, for the event SlowReader.
+type level struct {
+	units, bytes int
+	full, half   bool      // as full as the Limit allows; at most half
+	since        time.Time // it was at most half
+}
+
 // put queues regions; it gives what replies at the front free at once.
-func (q *receiveQueue) put(regions []region, replies bool) (f freed, tell bool) {
+func (q *receiveQueue) put(now time.Time, regions []region, replies bool) (f freed, tell bool, l level) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	if q.fault != nil {
-		q.mu.Unlock()
-		return f, false // nobody takes them
+		return f, false, l // nobody takes them
 	}
 	for _, r := range regions {
 		r.chunk.hold(r.count)
@@ -112,8 +121,13 @@ func (q *receiveQueue) put(regions []region, replies bool) (f freed, tell bool) 
 		q.skipReplies()
 		f, tell = q.tell(true)
 	}
-	q.mu.Unlock()
-	return f, tell
+	units, bytes := uint64(q.waiting), uint64(q.waitingBytes) //nolint:gosec // not negative
+	l = level{units: q.waiting, bytes: q.waitingBytes, since: q.halfAt}
+	l.full = units >= q.maxUnits || bytes+protocol.MaxBody >= q.maxBytes
+	if l.half = units <= q.maxUnits/2 && bytes <= q.maxBytes/2; l.half {
+		q.halfAt = now
+	}
+	return f, tell, l
 }
 
 // discard lets go of what nobody will take: who keeps the connection, as the events

@@ -2,6 +2,7 @@ package serpy
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,7 +29,7 @@ func newReceiving(t *testing.T, e *era) *receiving {
 func (r *receiving) unit(flags protocol.UnitFlags, meta, payload []byte) {
 	r.units++
 	run := protocol.AppendUnit(nil, flags, meta, payload)
-	r.q.put([]region{{run: run, first: r.units, count: 1, chunk: newChunk(smallChunk), era: r.era}}, false)
+	r.q.put(time.Now(), []region{{run: run, first: r.units, count: 1, chunk: newChunk(smallChunk), era: r.era}}, false)
 }
 
 // refuses wants the next unit to be a broken rule.
@@ -200,7 +201,7 @@ func TestTheHeaderOfALargeMessageIsItsOwn(t *testing.T) {
 	meta := (&protocol.Meta{Size: 200, Header: header}).Append(nil)
 	run := protocol.AppendUnit(nil, protocol.UnitMore, meta, make([]byte, 100))
 	r.units++
-	r.q.put([]region{{run: run, first: 1, count: 1, chunk: newChunk(smallChunk), era: r.era}}, false)
+	r.q.put(time.Now(), []region{{run: run, first: 1, count: 1, chunk: newChunk(smallChunk), era: r.era}}, false)
 	r.nothing()
 	clear(run)
 	r.unit(protocol.UnitContinued, nil, make([]byte, 100))

@@ -2,6 +2,7 @@ package serpy
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,7 +21,7 @@ func TestSparseChunksAreCompacted(t *testing.T) {
 	for n := range uint64(300) {
 		k := b.chunk
 		run := protocol.AppendUnit(k.buf[:0], 0, nil, []byte{byte(n)})
-		q.put([]region{{run: run, first: n + 1, count: 1, chunk: k, era: e}}, false)
+		q.put(time.Now(), []region{{run: run, first: n + 1, count: 1, chunk: k, era: e}}, false)
 		b.useful += len(run)
 		b.filled, b.parsed = largeChunk, largeChunk // the rest was acknowledgements
 		b.space()

@@ -51,8 +51,18 @@ func (c *Connection) SendAcked(ctx context.Context, data []byte) error {
 // not for the peer. ID, Gap and Redelivered are ignored, so that a received message
 // may be sent on.
 func (c *Connection) SendMessage(ctx context.Context, m Message) (Receipt, error) {
+	if m.bare() && ctx.Err() == nil {
+		if id := c.sendSmall(m.Data, m.Mode.Flags(), false); id != 0 {
+			return Receipt{c: c, id: id, mode: m.Mode}, nil
+		}
+	}
 	m.role, m.correlation = protocol.Ordinary, 0
 	return c.send(ctx, &m, true, "send")
+}
+
+// bare says whether a message is a payload to be copied, and nothing beside.
+func (m *Message) bare() bool {
+	return m.Mode <= Acked && m.Type == Bytes && m.Tag == 0 && len(m.Header) == 0 && m.Time.IsZero() && (!m.NoCopy || len(m.Data) < pinBytes)
 }
 
 // TrySend is SendMessage that never waits: without room it is ErrQueueFull.
@@ -91,7 +101,7 @@ func (c *Connection) sendBatchSmall(ms []Message) (n int, r Receipt) {
 	acked := false
 	for n < len(ms) {
 		m := &ms[n]
-		if m.Mode > Acked || m.Type != Bytes || m.Tag != 0 || !m.Time.IsZero() || len(m.Header) > 0 || !c.fits(len(m.Data)) {
+		if !m.bare() || !c.fits(len(m.Data)) {
 			break
 		}
 		acked = m.Mode == Acked

@@ -189,27 +189,25 @@ func (c *Connection) tick() {
 
 // checkSlowReader raises SlowReader when the queue is as full as the Limit allows,
 // once until it was half empty.
-func (c *Connection) checkSlowReader() {
-	units, bytes := c.rq.maxUnits, c.rq.maxBytes
-	waiting, waitingBytes := c.rq.size()
-	have, haveBytes := uint64(waiting), uint64(waitingBytes) //nolint:gosec // not negative
-	full := have >= units || haveBytes+protocol.MaxBody >= bytes
-	half := have <= units/2 && haveBytes <= bytes/2
+func (c *Connection) checkSlowReader(l level) {
+	if !l.full && !c.stats.slowReader.Load() && c.opt.AckWhen != OnProcessed {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	unacked := 0
 	if c.opt.AckWhen == OnProcessed {
 		open := c.sess.Unprocessed()
 		unacked = int(open) //nolint:gosec // bounded by the window
-		full = full || open >= units
-		half = half && open <= units/2
+		l.full = l.full || open >= c.rq.maxUnits
+		l.half = l.half && open <= c.rq.maxUnits/2
 	}
 	switch {
-	case full && !c.stats.slowReader:
-		c.stats.slowReader = true
-		c.note(SlowReader{Waiting: waiting, Unacked: unacked, Oldest: since(c.stats.slowSince)})
-	case half:
-		c.stats.slowReader, c.stats.slowSince = false, time.Now()
+	case l.full && !c.stats.slowReader.Load():
+		c.stats.slowReader.Store(true)
+		c.note(SlowReader{Waiting: l.units, Unacked: unacked, Oldest: since(l.since)})
+	case l.half:
+		c.stats.slowReader.Store(false)
 	}
 }
 

@@ -1,6 +1,6 @@
 package serpy
 
-import "time"
+import "sync/atomic"
 
 // Stats are a connection's counts: totals since its birth, and what waits now.
 type Stats struct {
@@ -32,9 +32,8 @@ type counters struct {
 	lost        uint64
 	redelivered uint64
 	dropped     uint64
-	progress    bool // something was confirmed or received on this link
-	slowReader  bool
-	slowSince   time.Time
+	progress    bool        // something was confirmed or received on this link
+	slowReader  atomic.Bool // SlowReader was said, and the queue was not half empty since
 }
 
 // Stats gives the counts as they are now.

@@ -16,14 +16,14 @@ func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
 	if err := c.wants(ctx); err != nil {
 		return m, opError("receive", err)
 	}
-	c.rq.mu.Lock()
-	quick := c.rq.takePlain(&m)
-	c.rq.mu.Unlock()
-	if quick {
-		m.origin = c
-		return m, nil
-	}
+	q := &c.rq
 	for {
+		q.mu.Lock()
+		if q.takePlain(&m) {
+			q.mu.Unlock()
+			m.origin = c
+			return m, nil
+		}
 		ok, err := c.take(&m)
 		if ok || err != nil {
 			return m, opError("receive", err)
@@ -35,25 +35,38 @@ func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
 }
 
 // waitMessage waits until there may be something to take, and reads the link itself
-// if nobody does. Its error is that of ctx.
+// if nobody does. Its error is that of ctx, or the end of the connection.
 func (c *Connection) waitMessage(ctx context.Context) error {
-	if c.readUntil(ctx, c.rq.filled) {
+	q := &c.rq
+	c.mu.Lock()
+	l, end, cutOff := c.link, c.endError(), c.cutOff
+	c.mu.Unlock()
+	switch {
+	case end != nil:
+		if q.filled() {
+			return nil // it came between the look into the queue and the end
+		}
+		return end
+	case cutOff != nil:
+		q.signal()
+		return cutOff
+	case l != nil && l.readUntil(ctx, 0):
 		return c.wants(ctx)
 	}
 	c.want()
-	c.rq.sleepers.Add(1)
-	if c.rq.filled() { // who took before us did not know that we wait
-		c.rq.sleepers.Add(-1)
+	q.sleepers.Add(1)
+	if q.filled() { // who took before us did not know that we wait
+		q.sleepers.Add(-1)
 		return nil
 	}
 	c.callReader()
 	select {
-	case <-c.rq.wake:
+	case <-q.wake:
 		return nil
 	case <-c.done:
 	case <-ctx.Done():
 	}
-	c.rq.sleepers.Add(-1)
+	q.sleepers.Add(-1)
 	return c.wants(ctx)
 }
 
@@ -76,16 +89,17 @@ func (c *Connection) wants(ctx context.Context) error {
 
 // TryReceive gives the next message if there is one; it never waits.
 func (c *Connection) TryReceive() (m Message, ok bool) {
+	c.rq.mu.Lock()
 	if ok, _ = c.take(&m); !ok {
 		c.callReader() // for the next time
 	}
 	return m, ok
 }
 
-// take takes the next message. Without one it says how the stream ended, if it did.
+// take takes the next message. Without one it says how the stream ended, if the peer
+// or a fault ended it. c.rq.mu is held, and is not any more when it returns.
 func (c *Connection) take(m *Message) (ok bool, err error) {
 	q := &c.rq
-	q.mu.Lock()
 	ok, err = q.take(m)
 	freed, tell := q.tell(false)
 	more := q.regions.len() > 0
@@ -99,32 +113,18 @@ func (c *Connection) take(m *Message) (ok bool, err error) {
 	for _, g := range gaps {
 		c.say(g)
 	}
-	if ok && !more {
-		c.prompt.Store(true) // what is sent now may be an answer
-	}
 	switch {
-	case ok:
-		if more && q.sleepers.Load() > 0 {
-			q.signal() // for the next who waits
-		}
-		return true, nil
 	case err != nil:
 		q.signal() // it is the end for the others who wait, too
 		return false, c.streamEnd(err)
+	case !ok:
+		return false, nil
+	case !more:
+		c.prompt.Store(true) // what is sent now may be an answer
+	case q.sleepers.Load() > 0:
+		q.signal() // for the next who waits
 	}
-	c.mu.Lock()
-	end, cutOff := c.endError(), c.cutOff
-	c.mu.Unlock()
-	if end != nil {
-		if n, _ := q.size(); n > 0 {
-			return c.take(m) // it came between the look into the queue and the end
-		}
-		return false, end
-	}
-	if cutOff != nil {
-		q.signal()
-	}
-	return false, cutOff
+	return true, nil
 }
 
 // streamEnd says how the stream of messages ended; a fault ends the connection.
@@ -179,6 +179,7 @@ func (c *Connection) ReceiveBatch(ctx context.Context, into []Message) (n int, e
 			return n, nil
 		}
 		var m Message
+		c.rq.mu.Lock()
 		ok, err := c.take(&m)
 		if err != nil {
 			return 0, opError("receive", err)

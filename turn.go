@@ -26,6 +26,7 @@ type readTurn struct {
 
 	// Of whoever has the turn.
 	woke    bool            // what was read woke somebody
+	got     bool            // messages came
 	broken  error           // how the link ended; the own reader sees to it
 	watched <-chan struct{} // the context that interrupts
 	unwatch func() bool
@@ -124,29 +125,28 @@ func (l *link) retire() {
 	}
 }
 
-// readUntil reads the link until done, or until ctx or something else needs the
-// caller to look up. false: somebody else reads, or there is nothing to read, and
-// the caller has to wait.
-func (c *Connection) readUntil(ctx context.Context, done func() bool) (read bool) {
-	c.mu.Lock()
-	l := c.link
-	c.mu.Unlock()
-	if l == nil || !l.shared || !l.turn.take() {
+// readUntil reads the link until the message id is resolved, or, for 0, until one has
+// come; or until the link ends, or ctx or something else needs the caller to look up.
+// false: somebody else reads, or there is nothing to read, and the caller has to wait.
+func (l *link) readUntil(ctx context.Context, id uint64) (read bool) {
+	t, c := &l.turn, l.c
+	if !l.shared || !t.take() {
 		return false
 	}
-	t := &l.turn
 	if t.broken != nil {
 		t.taken.Store(false)
 		poke(t.call)
 		return false
 	}
 	l.watch(ctx)
-	for t.broken == nil && !done() {
+	t.got = id == 0 && c.rq.filled()
+	for t.broken == nil && !t.got && (id == 0 || id > c.resolved.Load()) && ctx.Err() == nil {
 		if err := l.step(); errors.Is(err, errInterrupted) {
 			break
 		} else if err != nil {
 			t.broken = err
 		}
+		t.got = t.got && id == 0
 	}
 	l.pass()
 	return true
@@ -177,7 +177,7 @@ func (l *link) lookUp() {
 // lookedUp says whether the reader was interrupted. The deadline was set for that,
 // and is given back.
 func (l *link) lookedUp() bool {
-	if !l.turn.stop.Swap(false) {
+	if !l.turn.stop.Load() || !l.turn.stop.Swap(false) {
 		return false
 	}
 	l.setReadDeadline(l.heard)
