@@ -23,10 +23,16 @@ func (c *Connection) suit(m *Message) error {
 	case c.caps.OneMessage && c.server != nil && c.hasSent():
 		return fmt.Errorf("%w: the %s wire has one message a link, and this side cannot dial", ErrUnsupported, c.codec.Name())
 	}
-	if !c.caps.CleanBinary && !m.Mode.IsBase85() && c.codec.Check(&protocol.Meta{Mode: m.Mode, Type: m.Type}, m.Data) != nil {
+	if !c.caps.CleanBinary && !m.Mode.IsBase85() && c.hasBase85() && c.codec.Check(&protocol.Meta{Mode: m.Mode, Type: m.Type}, m.Data) != nil {
 		m.Mode += Base85
 	}
 	return nil
+}
+
+// hasBase85 says whether the wire carries base85 at all. Where it does not, what speaks
+// against a message is what it holds.
+func (c *Connection) hasBase85() bool {
+	return c.codec.Check(&protocol.Meta{Mode: Base85}, []byte("00000")) == nil
 }
 
 // hasSent says whether a message was ever accepted.

@@ -72,9 +72,10 @@ type Options struct {
 
 	// PipeSecurity is the security descriptor of a pipe that Listen or Meet
 	// makes, in the security descriptor definition language ("D:P(A;;GA;;;AU)":
-	// who has logged in may do all). "" is the system's default: all for the
-	// user, administrators and the system, reading for everybody. Windows only;
-	// an error elsewhere.
+	// who has logged in may do all, and also serve the pipe; with 0x12008b for GA
+	// they read and write). "" is the system's default: all for the user,
+	// administrators and the system, reading for everybody. Windows only; an error
+	// elsewhere.
 	PipeSecurity string
 
 	// PipeRemote lets clients of other machines open a pipe that Listen or Meet

@@ -42,6 +42,9 @@ func (o original) receive(waiting chan<- struct{}) (string, error) {
 	return string(b[:n]), err
 }
 
+// A test for each oddity of the original in opening pipes, by the numbers of
+// docs/pipes.md. Those of its messages are in package npipes.
+
 type outcome struct {
 	message string
 	busy    bool
@@ -70,7 +73,8 @@ var openers = map[string]func(t *testing.T, a Address, o Options) (net.Conn, err
 	},
 }
 
-func TestPipesOfAnOriginalThatSendsFirst(t *testing.T) {
+// What it wrote before it closed, without a flush, can be read.
+func TestN11PipesThatAnOriginalClosesAtOnce(t *testing.T) {
 	for name, open := range openers {
 		t.Run(name, func(t *testing.T) {
 			a, o, original := messagePipe(t)
@@ -93,7 +97,9 @@ func TestPipesOfAnOriginalThatSendsFirst(t *testing.T) {
 	}
 }
 
-func TestPipesOfAnOriginalThatReceivesFirst(t *testing.T) {
+// Only we can be its sender: another original would find the pipe taken, and lose the
+// message.
+func TestN10PipesOfAnOriginalThatReceivesFirst(t *testing.T) {
 	for name, open := range openers {
 		t.Run(name, func(t *testing.T) {
 			a, o, original := messagePipe(t)
@@ -116,7 +122,7 @@ func TestPipesOfAnOriginalThatReceivesFirst(t *testing.T) {
 }
 
 // An original that sends finds our pipe taken, and gives up.
-func TestPipesThatAnOriginalCannotMake(t *testing.T) {
+func TestN9PipesThatAnOriginalCannotMake(t *testing.T) {
 	a, o, original := messagePipe(t)
 	servePipe(t, a, o)
 	busy, err := original.send(make(chan struct{}), "lost")
@@ -126,7 +132,7 @@ func TestPipesThatAnOriginalCannotMake(t *testing.T) {
 
 // An original that receives opens the pipe of a listener, or the listener opens the one
 // that the original has made meanwhile.
-func TestPipesThatAnOriginalFindsTaken(t *testing.T) {
+func TestN12PipesThatAnOriginalFindsTaken(t *testing.T) {
 	a, o, original := messagePipe(t)
 	o.PipeMeet = true
 	l := servePipe(t, a, o)
@@ -147,7 +153,7 @@ func TestPipesThatAnOriginalFindsTaken(t *testing.T) {
 }
 
 // A dialler that comes before the original waits for it.
-func TestPipesThatAnOriginalMakesLater(t *testing.T) {
+func TestN13PipesThatAnOriginalMakesLater(t *testing.T) {
 	a, o, original := messagePipe(t)
 	got := make(chan outcome, 1)
 	go func() {

@@ -310,7 +310,8 @@ func TestMeetAtAPipe(t *testing.T) {
 	}
 }
 
-func TestMeetAtAPipeEndsWithItsContext(t *testing.T) {
+// The original waits for ever.
+func TestN14MeetAtAPipeEndsWithItsContext(t *testing.T) {
 	a, o := pipe(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

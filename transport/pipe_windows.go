@@ -82,7 +82,10 @@ func openPipe(ctx context.Context, a Address, _ Options) (*pipeConn, error) {
 		return nil, err
 	}
 	const flags = windows.FILE_FLAG_OVERLAPPED | windows.SECURITY_SQOS_PRESENT | windows.SECURITY_ANONYMOUS
-	h, err := windows.CreateFile(name, windows.GENERIC_READ|windows.GENERIC_WRITE, 0, nil, windows.OPEN_EXISTING, flags, 0)
+	// Not GENERIC_WRITE, in which the right to make instances of the pipe is included: a
+	// server need not give its clients that.
+	const access = windows.GENERIC_READ | windows.FILE_WRITE_DATA
+	h, err := windows.CreateFile(name, access, 0, nil, windows.OPEN_EXISTING, flags, 0)
 	switch {
 	case errors.Is(err, windows.ERROR_PIPE_BUSY):
 		return nil, errPipeBusy

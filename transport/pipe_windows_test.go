@@ -17,16 +17,35 @@ func wine() bool {
 }
 
 func TestPipeSecurity(t *testing.T) {
-	a, o := pipe(t)
-	o.PipeSecurity = "D:P(A;;GA;;;WD)"
-	l := servePipe(t, a, o)
-	dialled := openedPipe(t, a, o)
-	talk(t, dialled, acceptedPipe(t, l))
-	other, _ := pipe(t)
-	_, err := Listen(t.Context(), other, nil, Options{PipeSecurity: "nonsense"})
+	for _, security := range []string{
+		"D:P(A;;GA;;;WD)",
+		"D:P(A;;GA;;;OW)(A;;0x12008b;;;WD)", // others read and write, and make no instances
+	} {
+		a, o := pipe(t)
+		o.PipeSecurity = security
+		l := servePipe(t, a, o)
+		for range 3 {
+			dialled := openedPipe(t, a, o)
+			talk(t, dialled, acceptedPipe(t, l))
+		}
+	}
+	a, _ := pipe(t)
+	_, err := Listen(t.Context(), a, nil, Options{PipeSecurity: "nonsense"})
 	var option *OptionError
 	require.ErrorAs(t, err, &option)
 	require.Equal(t, "PipeSecurity", option.Field)
+}
+
+// The descriptor of the pipe is that which was asked for.
+func TestPipeSecurityIsThePipes(t *testing.T) {
+	a, _ := pipe(t)
+	l, err := listenPipe(t.Context(), a, Options{PipeSecurity: "D:P(A;;FA;;;BA)(A;;0x12008b;;;WD)"})
+	require.NoError(t, err)
+	d, err := windows.GetSecurityInfo(l.next, windows.SE_KERNEL_OBJECT, windows.DACL_SECURITY_INFORMATION)
+	require.NoError(t, err)
+	t.Log(d)
+	require.Contains(t, d.String(), "(A;;0x12008b;;;WD)")
+	require.NoError(t, l.Close())
 }
 
 // The type, the instances and the buffers are those that were asked for.
