@@ -364,7 +364,7 @@ func (c *counted) Read(p []byte) (int, error) {
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
 	for begin := time.Now(); !condition(); <-time.After(time.Millisecond) {
-		require.Less(t, time.Since(begin), 10*time.Second)
+		require.Less(t, time.Since(begin), time.Minute) // of a loaded machine
 	}
 }
 
