@@ -10,6 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/serpy-go/serpy"
+	"github.com/serpy-go/serpy/protocol"
+	"github.com/serpy-go/serpy/protocol/serpy1"
+	"github.com/serpy-go/serpy/protocol/serpy2"
 )
 
 func instrument(ctx context.Context, s *serpy.Server) error {
@@ -61,10 +64,16 @@ func workstation(ctx context.Context, address string) error {
 	return c.Err()
 }
 
+func listen(address string) (*serpy.Server, error) {
+	return serpy.Listen(address, &serpy.Options{
+		Wires: []protocol.Codec{serpy.Native, serpy2.Wire{}, serpy1.Wire{}},
+	})
+}
+
 func Example_readme() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	s, err := serpy.Listen("tcp://127.0.0.1:0", nil)
+	s, err := listen("tcp://127.0.0.1:0")
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -92,7 +101,7 @@ func TestReadmeShowsCodeThatRuns(t *testing.T) {
 	here, err := os.ReadFile("readme_test.go")
 	require.NoError(t, err)
 	blocks := strings.Split(string(readme), "```go\n")[1:]
-	require.Len(t, blocks, 2)
+	require.Len(t, blocks, 3)
 	for _, b := range blocks {
 		code, _, closed := strings.Cut(b, "```")
 		require.True(t, closed)
