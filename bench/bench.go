@@ -21,6 +21,7 @@ type bench struct {
 	step   func(done, all int, what string) // told before each measurement
 
 	extra time.Duration // what a measurement took beyond its share, on the average so far
+	round time.Duration // what the present round has taken, or the last one, but for works measured once
 }
 
 // choose makes the cells of all works and peers that match, and those that they are
@@ -101,6 +102,10 @@ func (b *bench) run(ctx context.Context) error {
 	failed := make([]int, len(b.cells))
 	done := 0
 	for round := range b.rounds {
+		if round > 0 && !b.fits(time.Since(start)) {
+			break
+		}
+		b.table.Rounds, b.round = round+1, 0
 		for i, c := range b.cells {
 			if c.work.once && round > 0 {
 				continue
@@ -125,6 +130,13 @@ func (b *bench) run(ctx context.Context) error {
 	return nil
 }
 
+// fits says whether one more round like the last one ends soon enough: on a machine
+// that is busy, or slow, each takes longer than its share.
+func (b *bench) fits(used time.Duration) bool { return used+b.round <= b.budget+b.budget/tolerance }
+
+// tolerance is the part of the budget by which it may be passed.
+const tolerance = 16
+
 // slack is the time beyond what a measurement is given before it is out of time, and
 // what one gets that is taken once.
 const (
@@ -143,6 +155,9 @@ func (b *bench) measure(ctx context.Context, c cell, given time.Duration, known 
 	begin, others := time.Now(), othersTime()
 	r, n, err := measure(ctx, c, given, known, b.idle)
 	took := time.Since(begin)
+	if !c.work.once {
+		b.round += took
+	}
 	r.Others = max(0, float64(othersTime()-others)/float64(took)/float64(runtime.NumCPU()))
 	if err == nil && !c.work.once {
 		b.extra += (took - given - b.extra) / averaged

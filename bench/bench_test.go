@@ -26,7 +26,7 @@ func TestEveryPeerAtEveryKind(t *testing.T) {
 	done := make(map[string]bool)
 	turns := make(chan struct{}, 4) // pairs at a time
 	for _, w := range works(true) {
-		w.few, w.many = min(w.few, 100), min(w.many, 1000)
+		w.few, w.many = min(w.few, 10), min(w.many, 1000)
 		w.spec.Depth, w.spec.Conns = min(w.spec.Depth, 100), min(w.spec.Conns, 10)
 		for _, p := range w.matching(regexp.MustCompile("")) {
 			once := fmt.Sprint(p.Name, w.spec.Kind, w.few, w.spec.Net, w.spec.Senders, w.spec.Window, w.pin, w.spec.Size > large)

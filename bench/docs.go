@@ -81,6 +81,9 @@ func (t *table) markdown(all []work) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Measured on %s: %s, %s, %s. Rounds: %d, medians; in brackets the ratio to\nthe bare socket of the same round. Congestion control of TCP: %s, unless said.\n",
 		t.When.Format("2 January 2006"), t.Machine, t.System, t.Go, t.Rounds, orUnknown(t.Congestion))
+	if t.Rounds < t.Wanted {
+		b.WriteString(t.short() + "\n")
+	}
 	if t.Others > quietEnough {
 		fmt.Fprintf(&b, "Other programs used %.0f %% of the CPUs meanwhile.\n", 100*t.Others)
 	}
@@ -246,7 +249,8 @@ func (t *table) growth(b *strings.Builder, all []work) {
 			value += fmt.Sprintf("; a bare socket has %s of that", percent(r.Ratio))
 		}
 		if w.unit == bytesAll {
-			value = fmt.Sprintf("%s B in both processes; after %d messages %s B", figure(r.Median.Value), w.few, figure(r.Median.Few))
+			value = fmt.Sprintf("%s B in both processes; after %s messages %s B, after %s %s B",
+				figure(r.Median.Value), grouped(w.few), figure(r.Median.Few), grouped(w.many/10), figure(r.Median.Most))
 		}
 		fmt.Fprintf(b, "| %s | %s |\n", w.title, value)
 	}

@@ -1,7 +1,5 @@
 package main
 
-import "fmt"
-
 // goal is what a figure of the library is to reach.
 type goal struct {
 	what string // in the words of the table
@@ -27,7 +25,8 @@ const (
 	theClient // what the dialling side holds
 	theGoroutines
 	theClientGoroutines
-	theGrowth // what is held after many messages, to what is held after few
+	theGrowth // what is held after all messages, to what is held after few
+	theLater  // the same, to what is held after a tenth of them
 )
 
 func (f figureOf) in(r reading) float64 {
@@ -46,6 +45,8 @@ func (f figureOf) in(r reading) float64 {
 		return r.ClientGoroutines
 	case theGrowth:
 		return r.Value / r.Few
+	case theLater:
+		return r.Value / r.Most
 	case theValue:
 	}
 	return r.Value
@@ -127,9 +128,10 @@ func growthGoals(all []work) []goal {
 		}
 		before = w
 		if w.few > 0 {
-			list = append(list, goal{
-				what: fmt.Sprintf("memory %s, to that after %d", w.title, w.few), cell: w.name + "/serpy", to: alone, of: theGrowth, must: 1.1,
-			})
+			g := goal{what: "memory " + w.title + ", to that after " + grouped(w.few), cell: w.name + "/serpy", to: alone, of: theGrowth, must: 1.1}
+			later := g
+			later.what, later.of = "memory "+w.title+", to that after "+grouped(w.many/10), theLater
+			list = append(list, g, later)
 		}
 	}
 	return list

@@ -33,7 +33,8 @@ type reading struct {
 	ClientGoroutines float64 `json:",omitempty"`
 	Resident         float64 `json:",omitempty"` // bytes of the listening process
 	ClientResident   float64 `json:",omitempty"` // and of the other
-	Few              float64 `json:",omitempty"` // bytes after few messages; Value is those after many
+	Few              float64 `json:",omitempty"` // bytes after few messages; Value is those after all
+	Most             float64 `json:",omitempty"` // bytes after a tenth of all
 	Others           float64 `json:",omitempty"` // share of all CPUs that other programs used meanwhile
 	Control          string  `json:",omitempty"` // congestion controls that were found in use
 }

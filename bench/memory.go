@@ -12,7 +12,7 @@ func (w work) single(idle int) func(p *pair) (reading, error) {
 	case w.spec.Kind == peer.Idle:
 		return func(p *pair) (reading, error) { return measureIdle(p, idle) }
 	case w.few > 0:
-		return func(p *pair) (reading, error) { return measureGrowth(p, w.few, w.many) }
+		return func(p *pair) (reading, error) { return measureGrowth(p, w.few, w.many/10, w.many) }
 	}
 	return nil
 }
@@ -46,20 +46,24 @@ func measureIdle(p *pair, n int) (reading, error) {
 	}, nil
 }
 
-// measureGrowth is what both processes hold when so many messages have passed.
-func measureGrowth(p *pair, few, many int) (reading, error) {
-	after := func(n int) (float64, error) {
-		if _, _, err := p.both(order{Do: "run", N: n}); err != nil {
-			return 0, err
+// measureGrowth is what both processes hold when few, most and all of the messages have
+// passed.
+func measureGrowth(p *pair, few, most, all int) (r reading, err error) {
+	passed := 0
+	for _, stage := range []struct {
+		n    int
+		into *float64
+	}{{few, &r.Few}, {most, &r.Most}, {all, &r.Value}} {
+		if _, _, err = p.both(order{Do: "run", N: stage.n - passed}); err != nil {
+			return reading{}, err
 		}
-		settle(n)
+		passed = stage.n
+		settle(passed)
 		server, client, err := p.both(order{Do: "memory"})
-		return float64(server.Memory.Go + client.Memory.Go), err
+		if err != nil {
+			return reading{}, err
+		}
+		*stage.into = float64(server.Memory.Go + client.Memory.Go)
 	}
-	first, err := after(few)
-	if err != nil {
-		return reading{}, err
-	}
-	then, err := after(many - few)
-	return reading{Value: then, Few: first}, err
+	return r, nil
 }

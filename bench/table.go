@@ -11,9 +11,10 @@ type table struct {
 	When       time.Time
 	Go         string
 	System     string
-	Machine    string // architecture and number of CPUs
-	Congestion string // the system's, of rows that name none
-	Rounds     int
+	Machine    string  // architecture and number of CPUs
+	Congestion string  // the system's, of rows that name none
+	Rounds     int     // that were measured
+	Wanted     int     // that were asked for
 	Others     float64 // share of all CPUs that other programs used meanwhile, on the average
 	Goals      []*result
 	Rows       []*row
@@ -144,6 +145,7 @@ func medianReading(list []reading) reading {
 		ClientGoroutines: m(func(r reading) float64 { return r.ClientGoroutines }),
 		Others:           m(func(r reading) float64 { return r.Others }),
 		Few:              m(func(r reading) float64 { return r.Few }),
+		Most:             m(func(r reading) float64 { return r.Most }),
 		Resident:         m(func(r reading) float64 { return r.Resident }),
 		ClientResident:   m(func(r reading) float64 { return r.ClientResident }),
 		Control:          list[0].Control,

@@ -126,6 +126,17 @@ func TestShareOfTheTime(t *testing.T) {
 	assert.Equal(t, mostShare, b.share(0, 1))
 }
 
+func TestRoundsThatDoNotFitAreLeftOut(t *testing.T) {
+	b := &bench{budget: 16 * time.Minute, round: 3 * time.Minute}
+	assert.True(t, b.fits(14*time.Minute), "a little late")
+	assert.False(t, b.fits(15*time.Minute))
+	tab := newTable()
+	tab.describe(5)
+	assert.NotContains(t, tab.markdown(nil), "asked for")
+	tab.Rounds = 3
+	assert.Contains(t, tab.markdown(nil), "There was time for 3 rounds of the 5 that were asked for.")
+}
+
 func TestOtherCongestionControls(t *testing.T) {
 	here := []string{"reno", "bbr", "cubic"}
 	assert.Equal(t, []string{"cubic"}, otherControls("cubic,bbr", "bbr", here))
@@ -139,5 +150,8 @@ func TestFigures(t *testing.T) {
 		47_123_456: "47.1M", 612_345: "612k", 12_345: "12.3k", 1234: "1234", 99.44: "99.4", 0.1234: "0.123",
 	} {
 		assert.Equal(t, want, figure(v))
+	}
+	for n, want := range map[int]string{0: "0", 999: "999", 1024: "1 024", 100_000_000: "100 000 000"} {
+		assert.Equal(t, want, grouped(n))
 	}
 }

@@ -18,9 +18,17 @@ func (t *table) writeText(out io.Writer, all []work) {
 		}
 	}
 	t.writeGoals(out)
+	if t.Rounds < t.Wanted {
+		fmt.Fprintf(out, "\n%s\n", t.short())
+	}
 	if t.Others > quietEnough {
 		fmt.Fprintf(out, "\nOther programs used %.0f %% of the CPUs meanwhile: the figures are worth little.\n", 100*t.Others)
 	}
+}
+
+// short says that rounds are missing.
+func (t *table) short() string {
+	return fmt.Sprintf("There was time for %d rounds of the %d that were asked for.", t.Rounds, t.Wanted)
 }
 
 // quietEnough is the share of the CPUs that others may use without a word of it.
@@ -141,7 +149,7 @@ func (w *row) text(list []*result) string {
 		cols[12] = fmt.Sprintf("%.1f goroutines; dialling side %s B, %.1f; resident %s B", m.ServerGoroutines, figure(m.Client), m.ClientGoroutines, figure(m.Resident))
 	}
 	if w.Unit == bytesAll {
-		cols[12] = fmt.Sprintf("%s B after the first messages", figure(m.Few))
+		cols[12] = fmt.Sprintf("%s B after the first messages, %s B after a tenth", figure(m.Few), figure(m.Most))
 	}
 	if len(list) > 0 {
 		cols[10], cols[11] = list[0].bound(list[0].Must), list[0].bound(list[0].Aim)
@@ -168,6 +176,15 @@ func ratio(v float64) string {
 		return fmt.Sprintf("%.3f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
+}
+
+// grouped writes a count with a space between thousands.
+func grouped(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + " " + text[i:]
+	}
+	return text
 }
 
 // figure writes a value with three digits that count.

@@ -76,7 +76,7 @@ func works(quick bool) []work {
 	all = append(all, roundTrips()...)
 	all = append(all,
 		work{
-			name: "acked-1024", title: "acked, 1024 under way", unit: perSecond, ref: "rawtcp",
+			name: "acked-1024", title: "acked, 1 024 under way", unit: perSecond, ref: "rawtcp",
 			spec: peer.Spec{Kind: peer.Acked, Net: peer.TCP, Size: small, Window: 1024},
 		},
 		work{
@@ -84,7 +84,7 @@ func works(quick bool) []work {
 			spec: peer.Spec{Kind: peer.FanOut, Net: peer.TCP, Size: medium, Conns: 100},
 		},
 		work{
-			name: "idle", title: fmt.Sprintf("%d idle", idleConns(quick)), unit: bytesEach, ref: "rawtcp", once: true,
+			name: "idle", title: grouped(idleConns(quick)) + " idle", unit: bytesEach, ref: "rawtcp", once: true,
 			spec: peer.Spec{Kind: peer.Idle, Net: peer.TCP, Size: small},
 		},
 	)
@@ -127,14 +127,14 @@ func growth(quick bool) []work {
 			break
 		}
 		all = append(all, work{
-			name: fmt.Sprintf("conns-%d", n), title: fmt.Sprintf("%d connections", n), unit: nanos, ref: "conns-1/serpy", alone: true,
+			name: fmt.Sprintf("conns-%d", n), title: grouped(n) + " connections", unit: nanos, ref: "conns-1/serpy", alone: true,
 			once: n >= 1000,
 			spec: peer.Spec{Kind: peer.Spread, Net: peer.TCP, Size: small, Conns: n},
 		})
 	}
 	for n := 10; n <= 1_000_000; n *= 10 {
 		all = append(all, work{
-			name: fmt.Sprintf("depth-%d", n), title: fmt.Sprintf("%d queued", n), unit: nanos, ref: "depth-1000/serpy", alone: true,
+			name: fmt.Sprintf("depth-%d", n), title: grouped(n) + " queued", unit: nanos, ref: "depth-1000/serpy", alone: true,
 			spec: peer.Spec{Kind: peer.Depth, Net: peer.TCP, Size: 16, Depth: n},
 		})
 	}
@@ -149,7 +149,7 @@ func growth(quick bool) []work {
 		many = 10_000_000
 	}
 	return append(all, work{
-		name: "memory", title: fmt.Sprintf("after %d messages", many), unit: bytesAll, ref: "serpy", alone: true, once: true, few: 100_000, many: many,
+		name: "memory", title: "after " + grouped(many) + " messages", unit: bytesAll, ref: "serpy", alone: true, once: true, few: 100_000, many: many,
 		spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: 16},
 	})
 }
