@@ -232,6 +232,22 @@ func TestAnotherSource(t *testing.T) {
 	}
 }
 
+// What a longer source left behind must not stand at the end of a shorter one's file.
+func TestAShorterSource(t *testing.T) {
+	dir := t.TempDir()
+	p := open(t, dir, infoOf("a", content), nil)
+	write(t, p, content[:3*blob.Chunk])
+	require.NoError(t, p.Close())
+	shorter := content[blob.Chunk : blob.Chunk+99]
+	p = open(t, dir, infoOf("a", shorter), &blob.Options{Overwrite: true})
+	write(t, p, shorter)
+	path, err := p.Commit(int64(len(shorter)), digestOf(shorter))
+	require.NoError(t, err)
+	got, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(shorter, got))
+}
+
 func TestNoKeyNothingIsKept(t *testing.T) {
 	dir := t.TempDir()
 	info := infoOf("a", content)

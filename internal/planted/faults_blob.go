@@ -141,7 +141,7 @@ var blobFaults = []fault{
 	{
 		name: "blob/state-of-another", file: "blob/sender.go", tests: ofBlobs,
 		old:    `if mine != state {`,
-		bad:    `if false {`,
+		bad:    `if mine != state && false {`,
 		breaks: "what the receiver has is not compared",
 	},
 	{
@@ -172,7 +172,7 @@ var blobFaults = []fault{
 	{
 		name: "partial/any-source", file: "blob/file/record.go", tests: ofPartials,
 		old:    `return key.Keyed && string(r.head[:recordKey]) == string(k[:])`,
-		bad:    `return key.Keyed`,
+		bad:    `return key.Keyed && r.head[0] == k[0]`,
 		breaks: "a part of another source is gone on with",
 	},
 	{
