@@ -8,6 +8,7 @@ import (
 // Sizes of receive memory, in bytes: it grows as reads fill it.
 const (
 	smallChunk  = 4 << 10
+	mediumChunk = 16 << 10
 	middleChunk = 64 << 10
 	largeChunk  = 1 << 20
 )
@@ -23,17 +24,46 @@ type chunk struct {
 
 func newChunk(size int) *chunk {
 	k := &chunk{}
-	if size == largeChunk {
-		b, isNew := chunkStock.get()
-		k.buf = b[:largeChunk]
-		if isNew {
-			reclaim(&chunkStock, k.buf)
-		}
-	} else {
-		k.buf = make([]byte, size)
-	}
+	k.fit(size)
 	k.live.Store(1)
 	return k
+}
+
+// fit gives a chunk without memory some.
+func (k *chunk) fit(size int) {
+	s := stockOf(size)
+	if s == nil {
+		k.buf = make([]byte, size)
+		return
+	}
+	b, isNew := s.get()
+	k.buf = b[:size]
+	if isNew && size == largeChunk {
+		reclaim(s, k.buf)
+	}
+}
+
+// stockOf is where chunks of a size are kept; nil: nowhere.
+func stockOf(size int) *stock {
+	switch size {
+	case smallChunk:
+		return &smallStock
+	case mediumChunk:
+		return &mediumStock
+	case middleChunk:
+		return &middleStock
+	case largeChunk:
+		return &chunkStock
+	}
+	return nil
+}
+
+// empty gives the memory of a chunk back that nobody but the reader holds.
+func (k *chunk) empty() {
+	if s := stockOf(cap(k.buf)); s != nil {
+		s.put(k.buf)
+	}
+	k.buf = nil
 }
 
 // reclaim has the collector bring a chunk's memory back to its stock once nothing
@@ -55,7 +85,7 @@ func (k *chunk) hold(n int) { k.live.Add(int64(n)) }
 func (k *chunk) release(n int) {
 	switch live := k.live.Add(-int64(n)); {
 	case live == 0:
-		chunkStock.put(k.buf)
+		k.empty()
 	case live < 0:
 		panic("serpy: Message.Release was called more often than once for a message")
 	}
@@ -64,19 +94,30 @@ func (k *chunk) release(n int) {
 // alone reports whether nobody but the reader holds the chunk.
 func (k *chunk) alone() bool { return k.live.Load() == 1 }
 
-// A reader's buffer: bytes from parsed to filled wait to be understood.
+// A reader's buffer: bytes from parsed to filled wait to be understood. It holds
+// memory while there are some, or messages that were cut from it.
 type readBuffer struct {
-	chunk          *chunk
+	chunk          *chunk // its memory is nil while the link is at rest
 	parsed, filled int
+	room           int    // bytes of the last space
 	useful         int    // bytes of units in chunk
 	sparse         *chunk // left with few of them: what it holds has to move
+	size           int    // of the next chunk
+	small          int    // how often in a row a chunk was much too large
+	cold           bool   // the link was at rest for long: its chunk is left
 }
 
 // space makes room for a read and gives it. A chunk is left when less than a
 // quarter of it is free, unless what waits is all that is in it.
 func (b *readBuffer) space() []byte {
-	if b.chunk == nil {
-		b.chunk = newChunk(smallChunk)
+	if b.cold && b.parsed == b.filled {
+		b.leave()
+	}
+	switch {
+	case b.chunk == nil:
+		b.chunk = newChunk(max(b.size, smallChunk))
+	case b.chunk.buf == nil:
+		b.chunk.fit(max(b.size, smallChunk))
 	}
 	if b.parsed == b.filled && b.chunk.alone() {
 		b.grow()
@@ -85,7 +126,47 @@ func (b *readBuffer) space() []byte {
 	if left := len(b.chunk.buf) - b.filled; left < min(len(b.chunk.buf)/4, minRead) {
 		b.renew()
 	}
-	return b.chunk.buf[b.filled:]
+	space := b.chunk.buf[b.filled:]
+	b.room = len(space)
+	return space
+}
+
+// rest gives the memory back for as long as the link is silent, if nothing in it is
+// needed. What was much too large again and again is smaller the next time.
+func (b *readBuffer) rest() {
+	if b.chunk == nil || b.chunk.buf == nil || b.parsed < b.filled || !b.chunk.alone() {
+		return
+	}
+	size := len(b.chunk.buf)
+	if b.size = size; b.filled > size/16 {
+		b.small = 0
+	} else if b.small++; b.small >= maxSmall {
+		b.size, b.small = lastSize(size), 0
+	}
+	b.chunk.empty()
+	b.parsed, b.filled, b.useful = 0, 0, 0
+}
+
+// maxSmall is how often in a row a chunk may be much too large.
+const maxSmall = 64
+
+// leave begins anew with a small chunk: the application may keep messages of the last
+// one for as long as it likes, and would keep all of it.
+func (b *readBuffer) leave() {
+	b.cold, b.size, b.small = false, smallChunk, 0
+	if b.chunk != nil {
+		b.part()
+		b.chunk, b.parsed, b.filled, b.useful = nil, 0, 0, 0
+	}
+}
+
+// part lets go of the chunk, whose messages move if they are a small part of it.
+func (b *readBuffer) part() {
+	if size := len(b.chunk.buf); b.useful < size/4 && !b.chunk.alone() {
+		b.sparse = b.chunk
+	} else {
+		b.chunk.release(1)
+	}
 }
 
 // minRead is the least room for which a read is worth its system call.
@@ -108,11 +189,7 @@ func (b *readBuffer) renew() {
 	}
 	k := newChunk(size)
 	copy(k.buf, b.chunk.buf[b.parsed:b.filled])
-	if b.useful < size/4 && !b.chunk.alone() {
-		b.sparse = b.chunk
-	} else {
-		b.chunk.release(1)
-	}
+	b.part()
 	b.chunk, b.parsed, b.filled, b.useful = k, 0, waiting, 0
 }
 
@@ -120,12 +197,23 @@ func (b *readBuffer) renew() {
 // not take much.
 func nextSize(size int) int {
 	switch {
-	case size < middleChunk/4:
-		return middleChunk / 4
+	case size < mediumChunk:
+		return mediumChunk
 	case size < middleChunk:
 		return middleChunk
 	}
 	return largeChunk
+}
+
+// lastSize is smaller by one of these steps.
+func lastSize(size int) int {
+	switch {
+	case size > middleChunk:
+		return middleChunk
+	case size > mediumChunk:
+		return mediumChunk
+	}
+	return smallChunk
 }
 
 // waiting is what has been read and not understood.

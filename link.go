@@ -33,6 +33,7 @@ type link struct {
 	plain  bool           // writev and going on after a timeout work
 	shared bool           // a reader can be interrupted, so that anyone may read
 	raw    *rawWriter     // nil: every write may wait
+	rawIn  *rawReader     // nil: a read that waits needs its memory meanwhile
 
 	foreign *foreignLink // nil: the wire has a Hello
 
@@ -81,7 +82,7 @@ func newLink(codec protocol.Codec, maxMessage int, conn net.Conn) *link {
 	}
 	_, isTLS := conn.(*tls.Conn)
 	l.shared = l.plain || isTLS
-	l.raw = newRawWriter(conn)
+	l.raw, l.rawIn = newRawWriter(conn), newRawReader(conn)
 	return l
 }
 
@@ -155,7 +156,7 @@ func (l *link) step() error {
 		return &LinkError{Op: "read", Addr: l.peer.Address, Err: err}
 	}
 	l.in.filled += n
-	return l.parse(n < len(buf))
+	return l.parse(n < l.in.room)
 }
 
 func (l *link) setReadDeadline(from time.Time) {
@@ -174,6 +175,18 @@ const lastLook = 20 * time.Millisecond
 // errIdle says that the peer was silent for too long.
 var errIdle = timeoutError("nothing was heard from the peer within the idle timeout")
 
+// restAfter is how long a link is silent before it goes back to the least memory.
+const restAfter = time.Second
+
+// readInto reads into the space of l.in: into buf, or, where memory is held only while
+// there is something to read, into what space is then.
+func (l *link) readInto(buf []byte) (int, error) {
+	if l.rawIn != nil {
+		return l.rawIn.read(&l.in)
+	}
+	return l.conn.Read(buf)
+}
+
 // fill reads. The deadline is not moved with each read: when it fires, the time of
 // the last byte says when to look again.
 func (l *link) fill(buf []byte) (n int, err error) {
@@ -181,9 +194,14 @@ func (l *link) fill(buf []byte) (n int, err error) {
 		if l.lookedUp() {
 			return 0, errInterrupted
 		}
-		n, err = l.conn.Read(buf)
+		n, err = l.readInto(buf)
 		if n > 0 {
-			l.heard = time.Now()
+			now := time.Now()
+			if now.Sub(l.heard) > restAfter {
+				l.in.cold = true
+				l.frames, l.batch = nil, nil
+			}
+			l.heard = now
 			return n, nil
 		}
 		if err == nil {
@@ -200,7 +218,7 @@ func (l *link) fill(buf []byte) (n int, err error) {
 			continue
 		}
 		_ = l.conn.SetReadDeadline(time.Now().Add(lastLook))
-		if n, err = l.conn.Read(buf); n == 0 {
+		if n, err = l.readInto(buf); n == 0 {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				err = errIdle
 			}

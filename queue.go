@@ -52,7 +52,7 @@ type sendQueue struct {
 	pinned bool // a write is using groups: none is forgotten
 
 	tail  *slab // being filled; nil: none
-	spare *slab // a small one, empty
+	spare *slab // without memory; nil: none
 
 	next     uint64 // number of the next unit
 	accepted uint64 // ID of the last message that was accepted
@@ -146,8 +146,9 @@ func (q *sendQueue) room(n int) {
 	switch {
 	case q.groups.len() == 0 && n <= smallSlab:
 		if q.tail = q.spare; q.tail == nil {
-			q.tail = &slab{buf: make([]byte, 0, smallSlab)}
+			q.tail = &slab{}
 		}
+		q.tail.buf, _ = smallSlabStock.get()
 		q.spare = nil
 	case n <= largeSlab:
 		buf, _ := slabStock.get()
@@ -162,7 +163,8 @@ func (q *sendQueue) room(n int) {
 
 func (q *sendQueue) recycle(s *slab) {
 	if cap(s.buf) == smallSlab {
-		s.buf = s.buf[:0]
+		smallSlabStock.put(s.buf)
+		s.buf = nil
 		q.spare = s
 		return
 	}

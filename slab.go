@@ -28,6 +28,11 @@ type stock struct {
 var (
 	slabStock  = stock{size: largeSlab, most: 64}
 	chunkStock = stock{size: largeChunk, most: 32}
+
+	smallSlabStock = stock{size: smallSlab, most: 256}
+	smallStock     = stock{size: smallChunk, most: 256}
+	mediumStock    = stock{size: mediumChunk, most: 128}
+	middleStock    = stock{size: middleChunk, most: 64}
 )
 
 // get gives memory, new if there is no other.

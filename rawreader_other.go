@@ -1,0 +1,12 @@
+//go:build !unix
+
+package serpy
+
+import "net"
+
+// A rawReader would wait for a socket without memory to read into; here nothing does.
+type rawReader struct{}
+
+func newRawReader(net.Conn) *rawReader { return nil }
+
+func (*rawReader) read(*readBuffer) (int, error) { return 0, nil }
