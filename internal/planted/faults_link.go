@@ -146,8 +146,8 @@ var linkFaults = []fault{
 	},
 	{
 		name: "link/dry-ack", file: "link.go", tests: ofRoot,
-		old:    `if !c.sess.AckDue(l.heard, true) {`,
-		bad:    `if !c.sess.AckDue(l.heard, false) {`,
+		old:    `answer := dry && c.sess.AckDue(now, true)`,
+		bad:    `answer := dry && c.sess.AckDue(now, false)`,
 		breaks: "an ack that somebody waits for is late",
 	},
 	{
