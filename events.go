@@ -53,7 +53,6 @@ type (
 	// SlowPeer says that our send queue is full.
 	SlowPeer struct {
 		Queue struct{ Messages, Bytes int }
-		Since time.Duration
 	}
 	// SlowReader says that our application does not Receive, or does not Ack.
 	SlowReader struct {
