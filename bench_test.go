@@ -103,6 +103,7 @@ func oneWaySocket(b *testing.B, size int) {
 	data := make([]byte, size)
 	done := make(chan struct{})
 	b.SetBytes(int64(size))
+	b.ReportAllocs()
 	b.ResetTimer()
 	go func() {
 		defer close(done)

@@ -76,12 +76,14 @@ func BenchmarkBlob(b *testing.B) {
 	const size = 1 << 30
 	b.Run("copy", func(b *testing.B) {
 		b.SetBytes(size)
+		b.ReportAllocs()
 		for b.Loop() {
 			copyOverTCP(b, size)
 		}
 	})
 	b.Run("serpy", func(b *testing.B) {
 		b.SetBytes(size)
+		b.ReportAllocs()
 		a, c := blobPair(b, "tcp", nil)
 		for b.Loop() {
 			blobOverTCP(b, a, c, size)

@@ -97,6 +97,7 @@ func (t *table) markdown(all []work) string {
 		}
 	}
 	t.growth(&b, all)
+	t.ahead(&b, all)
 	t.failures(&b)
 	t.peers(&b)
 	return b.String()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,6 +125,30 @@ func TestShareOfTheTime(t *testing.T) {
 	assert.Equal(t, 400*time.Millisecond, b.share(0, 100))
 	assert.Equal(t, leastShare, b.share(time.Hour, 100), "too late")
 	assert.Equal(t, mostShare, b.share(0, 1))
+}
+
+func TestPeersThatAreAheadAreNamed(t *testing.T) {
+	all := works(true)
+	cells, err := choose(all, regexp.MustCompile("^(serpy|serpy-batch|nats|grpc|gorilla)$"), regexp.MustCompile("^(oneway-16|pingpong-same)$"), nil)
+	require.NoError(t, err)
+	values := map[string]float64{
+		"oneway-16/rawtcp": 100, "oneway-16/serpy": 10, "oneway-16/serpy-batch": 20, "oneway-16/nats": 15, "oneway-16/grpc": 30,
+		"pingpong-same/rawtcp": 1, "pingpong-same/serpy": 4, "pingpong-same/nats": 5, "pingpong-same/gorilla": 2,
+	}
+	tab := newTable()
+	for _, c := range cells {
+		v, ok := values[c.name()]
+		err := errors.New("not there")
+		if ok {
+			err = nil
+		}
+		tab.add(c, 0, reading{Value: v}, err)
+	}
+	tab.finish(nil)
+	var b strings.Builder
+	tab.ahead(&b, all)
+	_, list, _ := strings.Cut(b.String(), "chance.\n\n")
+	assert.Equal(t, "- one way, 16 B: messages/s: grpc 1.50\n- ping-pong, same: µs, less is better: gorilla 2.00\n", list)
 }
 
 func TestRoundsThatDoNotFitAreLeftOut(t *testing.T) {

@@ -47,6 +47,7 @@ func TestDigestVectors(t *testing.T) {
 
 func BenchmarkDigest(b *testing.B) {
 	b.SetBytes(blob.Chunk)
+	b.ReportAllocs()
 	var d blob.Digest
 	for b.Loop() {
 		d.Add(protocol.Sum(0, content[:blob.Chunk]), blob.Chunk)

@@ -33,6 +33,7 @@ func BenchmarkStream(b *testing.B) {
 			}()
 			block := make([]byte, 64<<10)
 			b.SetBytes(int64(len(block)))
+			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := x.Write(block); err != nil {
 					b.Fatal(err)
@@ -58,6 +59,7 @@ func BenchmarkPingPong(b *testing.B) {
 				_, _ = io.CopyBuffer(struct{ io.Writer }{y}, struct{ io.Reader }{y}, make([]byte, 1))
 			}()
 			one := make([]byte, 1)
+			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := x.Write(one); err != nil {
 					b.Fatal(err)

@@ -302,6 +302,7 @@ func BenchmarkDecodeInPlace(b *testing.B) {
 		work := make([]byte, len(text))
 		b.Run(fmt.Sprintf("copy+decode/%d", n), func(b *testing.B) {
 			b.SetBytes(int64(n))
+			b.ReportAllocs()
 			for b.Loop() {
 				copy(work, text)
 				if _, err := base85.DecodeInPlace(work); err != nil {
@@ -311,6 +312,7 @@ func BenchmarkDecodeInPlace(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("copy/%d", n), func(b *testing.B) {
 			b.SetBytes(int64(n))
+			b.ReportAllocs()
 			for b.Loop() {
 				copy(work, text)
 			}
