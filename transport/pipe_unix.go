@@ -125,7 +125,13 @@ func openPipe(ctx context.Context, a Address, o Options) (*pipeConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if file, err := os.Lstat(path); err == nil && file.Mode()&fs.ModeSticky != 0 {
+	file, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // by now it may be one that has to be claimed
+		return nil, errNoPipe
+	case err != nil:
+		return nil, err
+	case file.Mode()&fs.ModeSticky != 0:
 		if path, err = claim(path); err != nil {
 			return nil, err
 		}
