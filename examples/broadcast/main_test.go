@@ -19,7 +19,7 @@ func TestFlags(t *testing.T) {
 	}{
 		{2, `-wires "line": choose`, []string{"-wires", "line"}},
 		{2, `"serpy" stands there twice`, []string{"-wires", "serpy,native,serpy"}},
-		{2, `"x" is no flag`, []string{"x"}},
+		{2, `"x" is too much`, []string{"x"}},
 		{2, "flag provided but not", []string{"-nope"}},
 		{1, `port "99999" is not`, []string{"-addr", "127.0.0.1:99999"}},
 		{1, "no such scheme", []string{"-addr", "http://x"}},

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/serpy-go/serpy"
+	"github.com/serpy-go/serpy/examples/internal/cli"
 	"github.com/serpy-go/serpy/examples/internal/wires"
 )
 
@@ -36,7 +37,7 @@ func serve(ctx context.Context, cfg *config, out io.Writer) error {
 		ReceiveQueue: serpy.Queue{Messages: queueLength, Bytes: queueBytes},
 	})
 	if err != nil {
-		return wires.CannotListen(err, cfg.address)
+		return cli.CannotListen(err, cfg.address)
 	}
 	wish, stop := context.WithCancel(ctx)
 	defer stop()
@@ -59,7 +60,7 @@ func serve(ctx context.Context, cfg *config, out io.Writer) error {
 
 // visit is one client, from its coming to its going.
 func (r *room) visit(ctx context.Context, c *serpy.Connection) error {
-	name := nameOf(c)
+	name := wires.Who(c)
 	r.sayf("%s came", name)
 	for m := range c.Messages(ctx) {
 		if wires.IsBye(&m) {
@@ -80,17 +81,6 @@ func (r *room) visit(ctx context.Context, c *serpy.Connection) error {
 		r.sayf("%s went", name)
 	}
 	return nil
-}
-
-// nameOf is how the room calls a client: by the name that it gave, if its wire has
-// names, and by where it is.
-func nameOf(c *serpy.Connection) string {
-	p := c.Peer()
-	name := wires.Clean(p.Name)
-	if name == "" {
-		name = "somebody"
-	}
-	return fmt.Sprintf("%s (%s, %s)", name, p.Wire, p.Address)
 }
 
 // suit makes a message ready for wires with types: what a serpy client sends without

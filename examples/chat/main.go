@@ -1,5 +1,5 @@
 // Command chat talks in a room that broadcast keeps, on the wire of your choice. See
-// -help, and README.md beside this file.
+// -help, and README.md in the folder above.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/serpy-go/serpy/examples/internal/cli"
 	"github.com/serpy-go/serpy/examples/internal/wires"
 	"github.com/serpy-go/serpy/protocol"
 )
@@ -45,30 +46,20 @@ What you type is said to all others, but for
 Flags:
 `
 
-// parseFlags reads args. -help is printed to stderr and gives flag.ErrHelp.
+// parseFlags reads args.
 func parseFlags(args []string, stderr io.Writer) (cfg config, err error) {
 	set := flag.NewFlagSet("chat", flag.ContinueOnError)
-	set.SetOutput(io.Discard)
 	set.StringVar(&cfg.address, "addr", "127.0.0.1:8000", "`address` of the room, as host:port, tcp://host:port or unix:///path")
 	set.StringVar(&cfg.name, "name", login(), "`name` that stands before what you say")
 	wire := set.String("wire", "native", "`wire` to speak: native, serpy or serpy2")
-	if err := set.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(stderr, usage)
-			set.SetOutput(stderr)
-			set.PrintDefaults()
-			return cfg, err
-		}
-		return cfg, fmt.Errorf("%w; see -help", err)
-	}
-	if set.NArg() > 0 {
-		return cfg, fmt.Errorf("%q is no flag: everything is said by flags; see -help", set.Arg(0))
+	if err := cli.Parse(set, usage, args, 0, stderr); err != nil {
+		return cfg, err
 	}
 	if cfg.wire, err = wires.Parse(*wire); err != nil {
-		return cfg, fmt.Errorf("-wire %w", err)
+		return cfg, cli.Usage("-wire %v", err)
 	}
 	if cfg.name, err = checkName(cfg.name); err != nil {
-		return cfg, fmt.Errorf("-name: %w", err)
+		return cfg, cli.Usage("-name: %v", err)
 	}
 	return cfg, nil
 }
@@ -100,20 +91,11 @@ func login() string {
 	return "somebody"
 }
 
-// run is the whole program but for the signals; its result is the exit code: 0 after a
-// wanted end, 1 when something went wrong, 2 for flags that make no sense.
+// run is the whole program but for the signals; its result is the exit code.
 func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	cfg, err := parseFlags(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
+	if err == nil {
+		err = talk(ctx, &cfg, stdin, stdout, stderr)
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "chat: %v\n", err)
-		return 2
-	}
-	if err := talk(ctx, &cfg, stdin, stdout, stderr); err != nil {
-		fmt.Fprintf(stderr, "chat: %v\n", err)
-		return 1
-	}
-	return 0
+	return cli.Code(err, "chat", stderr)
 }

@@ -31,7 +31,7 @@ func TestFlags(t *testing.T) {
 		`-wire "line": choose`:  {"-wire", "line"},
 		"-name: a name is":      {"-name", " "},
 		"-name: a name has at":  {"-name", strings.Repeat("x", 65)},
-		`"x" is no flag`:        {"x"},
+		`"x" is too much`:       {"x"},
 		"flag provided but not": {"-nope"},
 	} {
 		var out, errOut bytes.Buffer

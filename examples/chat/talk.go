@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/serpy-go/serpy"
+	"github.com/serpy-go/serpy/examples/internal/cli"
 	"github.com/serpy-go/serpy/examples/internal/wires"
 	"github.com/serpy-go/serpy/protocol"
 )
@@ -36,7 +37,7 @@ func talk(ctx context.Context, cfg *config, stdin *os.File, stdout, stderr io.Wr
 		Reconnect: serpy.Reconnect{Max: redial},
 	})
 	if err != nil {
-		return wires.CannotReach(err, cfg.address, "broadcast")
+		return cli.CannotReach(err, cfg.address, "broadcast")
 	}
 	con, err := newConsole(stdin, stdout, stderr)
 	if err != nil {

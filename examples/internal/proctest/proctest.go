@@ -51,7 +51,8 @@ const most = 10_000
 func Self(t *testing.T, name string, args ...string) *Process {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...) //nolint:gosec // the test itself
-	cmd.Env = append(os.Environ(), asProgram+"=1")
+	// Under the race detector each process would wait for a second at its end.
+	cmd.Env = append(os.Environ(), asProgram+"=1", "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	return start(t, name, cmd)
 }
 

@@ -46,3 +46,14 @@ func Clean(text string) string {
 		return r
 	}, text))
 }
+
+// Who is how an example calls a client: by the name that it gave, if its wire has names,
+// and by where it is.
+func Who(c *serpy.Connection) string {
+	p := c.Peer()
+	name := Clean(p.Name)
+	if name == "" {
+		name = "somebody"
+	}
+	return fmt.Sprintf("%s (%s, %s)", name, p.Wire, p.Address)
+}

@@ -1,8 +1,9 @@
-package wires
+package cli
 
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/serpy-go/serpy"
@@ -35,8 +36,12 @@ func CannotListen(err error, address string) error {
 	return fmt.Errorf("cannot listen at %s (%s)\nChoose another place by -addr, as in -addr 127.0.0.1:8001", address, plain(err))
 }
 
-// plain is an error's text without the names of the layers that passed it on.
+// plain is an error's text without the names of the layers that passed it on, and without
+// the address, which stands beside it.
 func plain(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
 	text := err.Error()
 	for _, prefix := range []string{"serpy: ", "dial: ", "listen: "} {
 		text = strings.TrimPrefix(text, prefix)

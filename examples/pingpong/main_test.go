@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/serpy-go/serpy/examples/internal/proctest"
+	"github.com/serpy-go/serpy/examples/internal/recorded"
+)
+
+func TestMain(m *testing.M) { proctest.Main(m, main) }
+
+// server starts a server as a process, and gives its address.
+func server(t *testing.T, args ...string) (*proctest.Process, string) {
+	t.Helper()
+	p := proctest.Self(t, "server", append([]string{"serve", "-addr", "127.0.0.1:0"}, args...)...)
+	return p, strings.TrimPrefix(p.Says(t, "listening on "), "tcp://")
+}
+
+func TestAllWires(t *testing.T) {
+	s, address := server(t)
+	_, lines := server(t, "-wires", "native,serpy2,line")
+	for wire, types := range map[string][2]string{
+		"native": {"int 42", "text hé"}, "serpy": {"bytes 42", "bytes hé"},
+		"serpy2": {"int 42", "text hé"}, "line": {"bytes 42", "bytes hé"},
+	} {
+		t.Run(wire, func(t *testing.T) {
+			to := address
+			if wire == "line" {
+				to = lines
+			}
+			p := proctest.Self(t, "ping", "ping", "-addr", to, "-wire", wire, "-n", "200", "-size", "1000", "-every", "0", "-wait", "1m")
+			p.Says(t, "by the "+wire+" wire")
+			p.Says(t, "200: 1000 bytes in ")
+			p.Says(t, "200 sent, 200 answered; least ")
+			p.Ends(t)
+
+			p = proctest.Self(t, "ping", "ping", "-addr", to, "-wire", wire, "-every", "0", "-wait", "1m", "42", "hé")
+			p.Says(t, "42 comes back as "+types[0]+" in ")
+			p.Says(t, "hé comes back as "+types[1]+" in ")
+			p.Ends(t)
+		})
+	}
+	s.Says(t, "ping (native, ")
+}
+
+// The original's session, byte by byte.
+func TestRecorded(t *testing.T) {
+	_, address := server(t, "-wires", "native,serpy2")
+	recorded.Read(t, "v2_pingpong").Replay(t, address)
+}
+
+// An answer that does not come is told, and the next is waited for.
+func TestMissing(t *testing.T) {
+	mute := proctest.Other(t, "imageserver", "serve", "-addr", "127.0.0.1:0")
+	address := strings.TrimPrefix(mute.Says(t, "listening on "), "tcp://")
+	var out, errOut bytes.Buffer
+	assert.Equal(t, 1, run(t.Context(), []string{"ping", "-addr", address, "-n", "2", "-every", "0", "-wait", "10ms"}, &out, &errOut))
+	assert.Contains(t, out.String(), "  1: no answer within 10ms\n  2: no answer within 10ms\n2 sent, 0 answered\n")
+	assert.Contains(t, errOut.String(), "2 answers are missing")
+}
+
+func TestFlags(t *testing.T) {
+	for _, c := range []struct {
+		code int
+		want string
+		args []string
+	}{
+		{2, "ping or serve?", nil},
+		{2, `"pong" is no command: ping or serve`, []string{"pong"}},
+		{2, `-wires "npipes": choose native, serpy, serpy2 or line`, []string{"serve", "-wires", "npipes"}},
+		{2, "-wires serpy and line cannot be told apart", []string{"serve", "-wires", "serpy,line"}},
+		{2, `"x" is too much`, []string{"serve", "x"}},
+		{2, `-wire "x": choose`, []string{"ping", "-wire", "x"}},
+		{2, "-n -1: give", []string{"ping", "-n", "-1"}},
+		{2, "-size 4194305: give", []string{"ping", "-size", "4194305"}},
+		{2, "-every -1s: give", []string{"ping", "-every", "-1s"}},
+		{2, "-wait 0s: give", []string{"ping", "-wait", "0"}},
+		{2, "flag provided but not", []string{"ping", "-nope"}},
+		{1, "Start pingpong serve there first", []string{"ping", "-addr", "127.0.0.1:1"}},
+		{1, "no such scheme", []string{"ping", "-addr", "http://x"}},
+		{1, "no such scheme", []string{"serve", "-addr", "http://x"}},
+		{1, "Choose another place", []string{"serve", "-addr", "unix:///no/such/folder/socket"}},
+		{0, "pingpong serve ", []string{"-help"}},
+		{0, "-every", []string{"ping", "-help"}},
+		{0, "-wires", []string{"serve", "--help"}},
+	} {
+		var out, errOut bytes.Buffer
+		require.Equal(t, c.code, run(t.Context(), c.args, &out, &errOut), "%q: %s", c.args, &errOut)
+		require.Contains(t, errOut.String(), c.want, c.args)
+	}
+}
+
+func TestMilliseconds(t *testing.T) {
+	for want, d := range map[string]time.Duration{"0 ms": 0, "0.001 ms": 1000, "1 ms": 1_000_000, "10 ms": 10_000_000, "1.5 ms": 1_500_000, "100000 ms": 100_000_000_000} {
+		assert.Equal(t, want, milliseconds(d))
+	}
+}
