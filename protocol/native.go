@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
+
+	"github.com/serpy-go/serpy/protocol/crc32c"
 )
 
 // Preface is what each side of a native link sends first (SPEC.md 2.1). Its
@@ -40,10 +41,8 @@ const (
 // NoSum says that the body has no checksum; both sides agreed to that.
 const NoSum Flags = 2
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // Sum goes on with a CRC-32C over b; begin with 0.
-func Sum(sum uint32, b []byte) uint32 { return crc32.Update(sum, castagnoli, b) }
+func Sum(sum uint32, b []byte) uint32 { return crc32c.Update(sum, b) }
 
 // Native is the wire of SPEC.md.
 type Native struct{}
