@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/serpy-go/serpy/protocol/internal/transcript"
+	"github.com/serpy-go/serpy/internal/transcript"
 	"github.com/serpy-go/serpy/protocol/serpy1/pickle"
 )
 

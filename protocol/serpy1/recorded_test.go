@@ -13,9 +13,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/serpy-go/serpy/internal/transcript"
 	"github.com/serpy-go/serpy/protocol"
 	"github.com/serpy-go/serpy/protocol/base85"
-	"github.com/serpy-go/serpy/protocol/internal/transcript"
 	"github.com/serpy-go/serpy/protocol/serpy1"
 )
 

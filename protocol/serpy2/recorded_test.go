@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/serpy-go/serpy/protocol/internal/transcript"
+	"github.com/serpy-go/serpy/internal/transcript"
 	"github.com/serpy-go/serpy/protocol/serpy2"
 )
 
