@@ -95,6 +95,22 @@ func (o *Options) instances() int {
 	return o.PipeInstances
 }
 
+// A poll ticks for who tries again, every pipePoll, as soon as that is wanted.
+type poll struct{ ticker *time.Ticker }
+
+func (p *poll) next() <-chan time.Time {
+	if p.ticker == nil {
+		p.ticker = time.NewTicker(pipePoll)
+	}
+	return p.ticker.C
+}
+
+func (p *poll) stop() {
+	if p.ticker != nil {
+		p.ticker.Stop()
+	}
+}
+
 // dialPipe opens a pipe. While it is busy it waits, and where PipeAwait says so also
 // while it is not there.
 func dialPipe(ctx context.Context, a Address, o Options) (net.Conn, error) {
@@ -102,7 +118,8 @@ func dialPipe(ctx context.Context, a Address, o Options) (net.Conn, error) {
 		c, _, err := Meet(ctx, a, o)
 		return c, err
 	}
-	var tick *time.Ticker
+	var again poll
+	defer again.stop()
 	var before error
 	for {
 		c, err := openPipe(ctx, a, o)
@@ -116,12 +133,8 @@ func dialPipe(ctx context.Context, a Address, o Options) (net.Conn, error) {
 		default:
 			return nil, pipeError("dial", a, err)
 		}
-		if tick == nil {
-			tick = time.NewTicker(pipePoll)
-			defer tick.Stop()
-		}
 		select {
-		case <-tick.C:
+		case <-again.next():
 		case <-ctx.Done():
 			return nil, pipeError("dial", a, fmt.Errorf("%w: %w", ctx.Err(), err))
 		}

@@ -15,7 +15,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 )
 
 // Here a socket in Options.PipeFolder stands for a pipe, so that programs for pipes
@@ -252,6 +251,8 @@ func (l *pipeListener) bind(ctx context.Context, network, path string) (socket n
 			return nil, nil, errNoSocket
 		}
 		// Another program may not listen yet on what it has made.
+		var again poll
+		defer again.stop()
 		for range 5 {
 			other, err = openPipe(ctx, l.addr, l.opt)
 			if err == nil || !errors.Is(err, errNoPipe) {
@@ -260,7 +261,10 @@ func (l *pipeListener) bind(ctx context.Context, network, path string) (socket n
 			if failed != nil || !same(path, file) {
 				break
 			}
-			pause(ctx)
+			select {
+			case <-again.next():
+			case <-ctx.Done():
+			}
 		}
 		if failed == nil && same(path, file) {
 			_ = os.Remove(path)
@@ -310,16 +314,6 @@ func stick(path string) error {
 	return os.Chmod(path, file.Mode().Perm()|fs.ModeSticky)
 }
 
-// pause waits between two tries.
-func pause(ctx context.Context) {
-	timer := time.NewTimer(pipePoll)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
 // accept waits for a client; at the bound of instances it waits first for a connection
 // to be closed, while who dials waits in the kernel's queue. Under PipeMeet it opens a
 // pipe that somebody else has made.
@@ -352,7 +346,8 @@ func (l *pipeListener) leave() {
 
 // next is the connection of the next client, or of the pipe that somebody else has.
 func (l *pipeListener) next(ctx context.Context) (*pipeConn, error) {
-	var tick *time.Ticker
+	var again poll
+	defer again.stop()
 	for {
 		l.mu.Lock()
 		socket := l.socket
@@ -376,12 +371,8 @@ func (l *pipeListener) next(ctx context.Context) (*pipeConn, error) {
 		if !errors.Is(err, errPipeBusy) && !errors.Is(err, errNoPipe) {
 			return nil, err
 		}
-		if tick == nil {
-			tick = time.NewTicker(pipePoll)
-			defer tick.Stop()
-		}
 		select {
-		case <-tick.C:
+		case <-again.next():
 		case <-l.done:
 			return nil, net.ErrClosed
 		}

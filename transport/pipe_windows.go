@@ -226,7 +226,8 @@ func (l *pipeListener) opened(c *pipeConn) *pipeConn {
 // ready makes the next instance, if there is none, or opens the pipe that another
 // process has made.
 func (l *pipeListener) ready(ctx context.Context) (*pipeConn, error) {
-	var tick *time.Ticker
+	var again poll
+	defer again.stop()
 	for l.next == 0 {
 		h, err := l.instance(0)
 		if err == nil {
@@ -242,13 +243,9 @@ func (l *pipeListener) ready(ctx context.Context) (*pipeConn, error) {
 		if !errors.Is(err, errPipeBusy) && !errors.Is(err, errNoPipe) {
 			return nil, err
 		}
-		if tick == nil {
-			tick = time.NewTicker(pipePoll)
-			defer tick.Stop()
-		}
 		select {
 		case <-l.freed:
-		case <-tick.C:
+		case <-again.next():
 		case <-l.done:
 			return nil, net.ErrClosed
 		}
