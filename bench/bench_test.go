@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/serpy-go/serpy/bench/internal/peer"
 )
@@ -18,7 +19,7 @@ func TestMain(m *testing.M) {
 	if text, ok := os.LookupEnv(childVariable); ok { // the pairs start this binary
 		os.Exit(runChild(text))
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // Each peer does each kind of work once, with few messages, in two real processes.

@@ -14,6 +14,7 @@ require (
 	github.com/serpy-go/serpy v0.0.0
 	github.com/stretchr/testify v1.12.1
 	go.nanomsg.org/mangos/v3 v3.4.2
+	go.uber.org/goleak v1.3.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.47.0
 	google.golang.org/grpc v1.85.0
