@@ -15,7 +15,7 @@ import (
 // Where a wire has no acknowledgements, an acked m goes as a plain one; what it cannot
 // carry as it is goes as base85. A peer whose wire cannot carry m at all misses it.
 func (s *Server) Broadcast(m Message, except ...*Connection) (missed int, err error) {
-	w, err := encodeShared(&m, s.opt)
+	w, err := s.encodeShared(&m)
 	if err != nil {
 		return 0, opError("broadcast", err)
 	}
@@ -23,7 +23,7 @@ func (s *Server) Broadcast(m Message, except ...*Connection) (missed int, err er
 		if slices.Contains(except, c) {
 			continue
 		}
-		if had, _ := c.cast(c.formOf(w), true); !had {
+		if had, _ := c.cast(c.formOf(w), false); !had {
 			missed++
 		}
 	}
@@ -37,7 +37,7 @@ func (s *Server) BroadcastWait(ctx context.Context, m Message, except ...*Connec
 	if err := ctx.Err(); err != nil {
 		return opError("broadcast", err)
 	}
-	w, err := encodeShared(&m, s.opt)
+	w, err := s.encodeShared(&m)
 	if err != nil {
 		return opError("broadcast", err)
 	}
@@ -48,7 +48,7 @@ func (s *Server) BroadcastWait(ctx context.Context, m Message, except ...*Connec
 			continue
 		}
 		form := c.formOf(w)
-		if _, full := c.cast(form, !c.blocks()); full {
+		if _, full := c.cast(form, true); full {
 			slow, forms = append(slow, c), append(forms, form)
 		}
 	}
@@ -62,18 +62,27 @@ func (s *Server) BroadcastWait(ctx context.Context, m Message, except ...*Connec
 }
 
 // encodeShared encodes a message for all connections, in its own mode.
-func encodeShared(m *Message, o *Options) (*shared, error) {
+func (s *Server) encodeShared(m *Message) (*shared, error) {
 	if !m.Mode.Valid() {
 		return nil, &OptionError{"Message.Mode", m.Mode, "not one of the four modes"}
 	}
-	if len(m.Data) > o.MaxMessage || len(m.Data) > o.SendQueue.Bytes {
+	if len(m.Data) > s.opt.MaxMessage || len(m.Data) > s.opt.SendQueue.Bytes {
 		return nil, ErrTooLarge
 	}
-	s := &shared{m: *m}
-	s.m.role, s.m.correlation = protocol.Ordinary, 0
-	w, err := encodeWhole(&s.m)
-	s.forms[m.Mode] = &w
-	return s, err
+	all := &shared{m: *m}
+	all.m.role, all.m.correlation = protocol.Ordinary, 0
+	w := &wireMessage{}
+	all.forms[m.Mode] = w
+	if err := w.encode(&all.m); err != nil {
+		return nil, err
+	}
+	switch {
+	case len(w.payload) <= protocol.FragmentSize:
+		s.casts.add(w)
+	case !w.owned:
+		w.payload, w.owned = bytes.Clone(w.payload), true
+	}
+	return all, nil
 }
 
 // encodeWhole encodes a message into memory that nobody else writes to.
@@ -87,16 +96,11 @@ func encodeWhole(m *Message) (w wireMessage, err error) {
 	return w, nil
 }
 
-func (c *Connection) blocks() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.bounds.Policy == Block
-}
-
 // cast queues a shared message without waiting. Where that drops one, or where the
 // peer or its wire (w is nil) takes none such, it leaves a gap and says that the peer did not have
-// all. Without room it leaves a gap if mark is set, and says full otherwise.
-func (c *Connection) cast(w *wireMessage, mark bool) (had, full bool) {
+// all. Without room it leaves a gap, or says full if the caller would wait for room and
+// the policy is Block.
+func (c *Connection) cast(w *wireMessage, wait bool) (had, full bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.sendError() != nil {
@@ -108,7 +112,7 @@ func (c *Connection) cast(w *wireMessage, mark bool) (had, full bool) {
 			c.kick()
 			return c.stats.dropped == before, false
 		}
-		if !mark {
+		if wait && c.bounds.Policy == Block {
 			return false, true
 		}
 	}

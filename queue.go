@@ -118,11 +118,16 @@ func (q *sendQueue) addAlone(u protocol.UnitFlags, flags protocol.Flags, meta, p
 	return g
 }
 
+// takes says whether a unit of n bytes can be added to g, which is the last one.
+func (q *sendQueue) takes(g *group, n int) bool {
+	return !g.closed && g.ref == nil && g.bytes()+n <= protocol.GroupSize && cap(q.tail.buf)-len(q.tail.buf) >= n
+}
+
 // open gives the open group, or a new one, with room for need bytes.
 func (q *sendQueue) open(need int) *group {
 	if n := q.groups.len(); n > 0 {
 		g := q.groups.at(n - 1)
-		if !g.closed && g.bytes()+need <= protocol.GroupSize && cap(q.tail.buf)-len(q.tail.buf) >= need {
+		if q.takes(g, need) {
 			return g
 		}
 		g.closed = true
@@ -145,11 +150,7 @@ func (q *sendQueue) room(n int) {
 	old := q.tail
 	switch {
 	case q.groups.len() == 0 && n <= smallSlab:
-		if q.tail = q.spare; q.tail == nil {
-			q.tail = &slab{}
-		}
-		q.tail.buf, _ = smallSlabStock.get()
-		q.spare = nil
+		q.smallTail()
 	case n <= largeSlab:
 		buf, _ := slabStock.get()
 		q.tail = &slab{buf: buf}
@@ -159,6 +160,15 @@ func (q *sendQueue) room(n int) {
 	if old != nil && old.groups == 0 {
 		q.recycle(old)
 	}
+}
+
+// smallTail makes tail a small slab.
+func (q *sendQueue) smallTail() {
+	if q.tail = q.spare; q.tail == nil {
+		q.tail = &slab{}
+	}
+	q.tail.buf, _ = smallSlabStock.get()
+	q.spare = nil
 }
 
 func (q *sendQueue) recycle(s *slab) {
@@ -220,12 +230,12 @@ func (q *sendQueue) pick(written uint64, units, bytes uint64) *group {
 }
 
 // split cuts from the front of a group what the credit allows, into memory of its
-// own; the rest takes over its place, with room for a head right before it.
+// own, but for what is shared; the rest takes over its place, with room for a head.
 func (q *sendQueue) split(g *group, units, bytes uint64) *group {
-	if g.count == 1 || g.ref != nil {
+	if g.count == 1 {
 		return nil
 	}
-	body := g.slab.buf[g.start+protocol.HeadSize : g.end]
+	body := g.units()
 	rest, n := body, 0
 	for uint64(n) < units {
 		_, after, err := protocol.NextUnit(rest)
@@ -238,15 +248,19 @@ func (q *sendQueue) split(g *group, units, bytes uint64) *group {
 		return nil
 	}
 	cut := len(body) - len(rest)
-	own := &slab{buf: make([]byte, protocol.HeadSize, protocol.HeadSize+cut), groups: 1}
-	own.buf = append(own.buf, body[:cut]...)
+	own := &slab{buf: make([]byte, protocol.HeadSize), groups: 1}
 	front := *g
+	if g.shared() {
+		front.ref = body[:cut:cut]
+	} else {
+		own.buf = append(own.buf, body[:cut]...)
+	}
 	front.slab, front.start, front.end = own, 0, len(own.buf)
 	front.count, front.messages, front.resolved = n, n, min(g.resolved, n)
 	front.lastID = g.firstID + uint64(n) - 1
 	front.summed, front.closed, front.size = false, true, 0
 
-	g.start += cut
+	g.skip(cut)
 	g.first += uint64(n)
 	g.firstID = front.lastID + 1
 	g.count -= n

@@ -69,13 +69,13 @@ func (q *sendQueue) trim() {
 	if n == 0 || n >= g.count {
 		return
 	}
-	body := g.slab.buf[g.start+protocol.HeadSize : g.end]
+	body := g.units()
 	rest := body
 	for range n {
 		_, rest, _ = protocol.NextUnit(rest) // our own bytes
 	}
 	cut := len(body) - len(rest)
-	g.start += cut
+	g.skip(cut)
 	g.first += uint64(n)   //nolint:gosec // not negative
 	g.firstID += uint64(n) //nolint:gosec // not negative
 	g.count -= n
@@ -211,7 +211,7 @@ func (q *sendQueue) cutRefused(written uint64, refused func(id uint64) bool) {
 
 // cutRun does so with a group of several messages: what stays gets memory of its own.
 func (q *sendQueue) cutRun(g group, kept *ring[group], refused func(id uint64) bool) {
-	rest := g.slab.buf[g.start+protocol.HeadSize : g.end]
+	rest := g.units()
 	var run []byte
 	cut, n := false, 0 // messages in run
 	keep := func(end int) {

@@ -30,6 +30,7 @@ type Server struct {
 	listeners  []net.Listener
 	handshakes []*handshake
 	granted    int64 // of MaxMemory
+	casts      castMemory
 	serving    bool
 	accepting  bool
 	stopped    bool // StopAccepting

@@ -15,7 +15,8 @@ type wireMessage struct {
 	meta    protocol.Meta
 	fields  []byte // meta, encoded
 	payload []byte
-	owned   bool // payload is memory that nobody else writes to
+	owned   bool   // payload is memory that nobody else writes to
+	unit    []byte // all of it, in a castMemory; nil: it stands in none
 }
 
 func (w *wireMessage) acked() bool { return w.meta.Mode.IsAcked() }
@@ -95,6 +96,10 @@ func (w *wireMessage) flags() (f protocol.Flags) {
 // appendTo puts the message into the groups of a queue.
 func (w *wireMessage) appendTo(q *sendQueue) {
 	u := w.meta.Mode.Flags()
+	if w.unit != nil && !q.foreign {
+		q.addShared(w)
+		return
+	}
 	if len(w.payload) <= protocol.FragmentSize || q.foreign {
 		if w.owned && len(w.payload) >= pinBytes {
 			g := q.addAlone(u, w.flags(), w.fields, w.payload, true)
