@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 
-	"github.com/serpy-go/serpy/protocol/crc32c"
+	"github.com/serpy-go/serpy/protocol/internal/crc32c"
 )
 
 // Preface is what each side of a native link sends first (SPEC.md 2.1). Its

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/serpy-go/serpy/protocol/crc32c"
+	"github.com/serpy-go/serpy/protocol/internal/crc32c"
 )
 
 var table = crc32.MakeTable(crc32.Castagnoli)
