@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -16,7 +17,8 @@ type bench struct {
 	cells  []cell
 	rounds int
 	budget time.Duration
-	idle   int // connections
+	most   time.Duration // that one measurement gets of it; 0 is mostShare
+	idle   int           // connections
 	table  *table
 	step   func(done, all int, what string) // told before each measurement
 
@@ -189,5 +191,5 @@ const (
 
 // share is the time for one measurement when so much is used and so many are left.
 func (b *bench) share(used time.Duration, left int) time.Duration {
-	return min(max((b.budget-used)/time.Duration(left)-b.extra, leastShare), mostShare)
+	return min(max((b.budget-used)/time.Duration(left)-b.extra, leastShare), cmp.Or(b.most, mostShare))
 }

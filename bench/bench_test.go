@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,4 +62,32 @@ func smoke(t *testing.T, c cell) {
 	if c.work.unit == micros {
 		assert.GreaterOrEqual(t, r.P99, r.Value)
 	}
+}
+
+// A peer that fails, in real processes, costs its rows only, and is tried twice.
+func TestAPeerThatFailsIsLeftOut(t *testing.T) {
+	cells, err := choose(works(true), regexp.MustCompile("ascii85|serpy"), regexp.MustCompile("^base85-encode$"), nil)
+	require.NoError(t, err)
+	require.Len(t, cells, 2)
+	broken := cells[1]
+	broken.peer.Name = "broken"
+	tried := 0
+	b := &bench{
+		cells: append(cells, broken), rounds: 3, budget: time.Hour, most: time.Millisecond, idle: 1, table: newTable(),
+		step: func(_, _ int, what string) {
+			if strings.HasSuffix(what, broken.name()) {
+				tried++
+			}
+		},
+	}
+	require.NoError(t, b.run(t.Context()))
+	b.table.finish(nil)
+	rows := b.table.Rows
+	require.Len(t, rows, 3)
+	assert.Len(t, rows[0].Rounds, 3)
+	assert.Positive(t, rows[1].Ratio+rows[0].Ratio)
+	assert.Empty(t, rows[2].Rounds)
+	assert.Contains(t, rows[2].Error, `no peer "broken"`)
+	assert.Equal(t, 3, tried, "it is told")
+	assert.Contains(t, b.table.markdown(works(true)), `- broken, base85-encode: listening: the process ended: no peer "broken" (0 of 3 rounds are there)`)
 }
