@@ -52,11 +52,11 @@ func talk(ctx context.Context, cfg *config, stdin *os.File, stdout, stderr io.Wr
 	var helpers sync.WaitGroup
 	helpers.Go(func() { t.watch(ctx) })
 	helpers.Go(func() { defer leave(); t.listen(ctx) })
+	t.say(ctx, t.named()+" joined") // before anything that is typed
 	// A read of the keyboard cannot be ended: it is left behind when the program is.
 	typed := make(chan error, 1)
 	go func() { typed <- t.read(ctx) }()
 
-	t.say(ctx, t.named()+" joined")
 	select {
 	case err = <-typed:
 	case <-ctx.Done():

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -43,6 +44,9 @@ type Process struct {
 	name  string
 	lines chan string // all of them, and closed when both outputs are
 }
+
+// patience is how long a process may say nothing of what is waited for.
+const patience = 2 * time.Minute
 
 // most is how many lines a process may print that nobody has asked for.
 const most = 10_000
@@ -98,14 +102,21 @@ func start(t *testing.T, name string, cmd *exec.Cmd) *Process {
 // Says reads lines up to one that contains part, and gives what follows it there.
 func (p *Process) Says(t *testing.T, part string) string {
 	t.Helper()
-	for line := range p.lines {
-		t.Log(p.name, "|", line)
-		if _, rest, ok := strings.Cut(line, part); ok {
-			return rest
+	late := time.After(patience)
+	for {
+		select {
+		case line, more := <-p.lines:
+			if !more {
+				require.FailNow(t, p.name+" ended without saying "+part)
+			}
+			t.Log(p.name, "|", line)
+			if _, rest, ok := strings.Cut(line, part); ok {
+				return rest
+			}
+		case <-late:
+			require.FailNow(t, p.name+" did not say "+part)
 		}
 	}
-	require.FailNow(t, p.name+" ended without saying "+part)
-	return ""
 }
 
 // Types says a line at the keyboard.
