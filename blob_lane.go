@@ -24,6 +24,8 @@ type blobLane struct {
 	running int              // calls that send a blob
 	idle    chan struct{}    // closed when there is none any more; nil: nobody waits
 	open    int              // offers of this session that were never answered
+	pace    blobPace         // of what goes out on the present link
+	fresh   []*Blob          // of which something came that was not said
 
 	offers  ring[*Blob]   // that nobody has taken
 	offered chan struct{} // capacity 1: look again
@@ -70,7 +72,7 @@ func (c *Connection) listBlob(t blobTalker) {
 // blobsDue says whether the writer would find something of a blob. c.mu is held.
 func (c *Connection) blobsDue() bool {
 	b := &c.blobs
-	return b.speaks && (b.due.len() > 0 || b.ready.len() > 0 && !c.closeNow)
+	return b.speaks && (b.due.len() > 0 || b.ready.len() > 0 && b.pace.may() && !c.closeNow)
 }
 
 // blobsWait says whether a blob is under way, so that somebody has to read the link
@@ -112,7 +114,7 @@ func (l *link) pickChunk(now time.Time) {
 	c := l.c
 	b := &c.blobs
 	l.bulk = l.bulk && b.running > 0
-	if !b.speaks {
+	if !b.speaks || !b.pace.may() {
 		return
 	}
 	s := b.turn()
@@ -120,6 +122,7 @@ func (l *link) pickChunk(now time.Time) {
 		return
 	}
 	l.chunk = s.pick()
+	asks := s.fly(l.chunk, now)
 	if s.ready.len() > 0 {
 		b.ready.push(s)
 	} else {
@@ -131,6 +134,9 @@ func (l *link) pickChunk(now time.Time) {
 	b.stats.SentBytes += uint64(n)
 	l.chunk.frame = c.sess.Head(now, protocol.KindBlob, 0, 0)
 	l.chunk.frame.Flags = l.noSum
+	if asks {
+		l.chunk.frame.Flags |= protocol.AckNow
+	}
 	l.ackNow = false
 }
 
@@ -213,9 +219,21 @@ func (c *Connection) takeBlob(l *link, frame *protocol.Frame) error {
 	if err != nil {
 		return err
 	}
+	if err := c.aboutBlob(l, frame, &f); err != nil {
+		return err
+	}
+	if frame.Flags&protocol.AckNow != 0 || len(b.fresh) >= maxFresh {
+		c.reportBlobs()
+	}
+	return nil
+}
+
+// aboutBlob gives a frame to its blob. c.mu is held.
+func (c *Connection) aboutBlob(l *link, frame *protocol.Frame, f *protocol.Blob) error {
+	b := &c.blobs
 	if f.Yours {
 		if s := b.out[f.ID]; s != nil {
-			return s.take(&f)
+			return s.take(f)
 		}
 		if f.ID > b.drawn {
 			return protocol.Errorf("11.1", "a frame (%v) of blob %d, which was not offered", f.Op, f.ID)
@@ -226,16 +244,16 @@ func (c *Connection) takeBlob(l *link, frame *protocol.Frame) error {
 			f.Sum, f.Summed = protocol.JoinSums(protocol.Sum(0, head), frame.Sum, len(f.Data)), true
 		}
 		if r := b.in[f.ID]; r != nil {
-			return r.takeFrame(l, &f)
+			return r.takeFrame(l, f)
 		}
 		if f.Op == protocol.BlobOffer {
-			return c.blobOffered(&f)
+			return c.blobOffered(f)
 		}
 		if f.ID > b.seen {
 			return protocol.Errorf("11.1", "a frame (%v) of blob %d, which was not offered", f.Op, f.ID)
 		}
 	}
-	if a := blob.Answer(&f); a != nil {
+	if a := blob.Answer(f); a != nil {
 		if b.due.len() >= maxBlobsDue {
 			return protocol.Errorf("11.1", "too many frames about blobs that have ended")
 		}
@@ -262,6 +280,28 @@ func (a *blobAnswer) next(dst []byte) ([]byte, bool) {
 func (a *blobAnswer) due() bool     { return a.body != nil }
 func (a *blobAnswer) listed() *bool { return &a.on }
 func (a *blobAnswer) forget()       {}
+
+// maxFresh bounds the blobs of which something came that was not said.
+const maxFresh = 1024
+
+// reportBlobs says what has come, of all blobs: the sender holds back until then. c.mu is
+// held.
+func (c *Connection) reportBlobs() {
+	for _, r := range c.blobs.fresh {
+		r.m.Report()
+		c.listBlob(r)
+	}
+	c.blobs.saidAll()
+}
+
+// saidAll forgets of which blobs something came.
+func (b *blobLane) saidAll() {
+	for _, r := range b.fresh {
+		r.fresh = false
+	}
+	clear(b.fresh)
+	b.fresh = b.fresh[:0]
+}
 
 // maxBlobsDue bounds the answers about forgotten blobs that wait to be written.
 const maxBlobsDue = 1 << 16
@@ -306,6 +346,8 @@ func (c *Connection) blobsDown() {
 		s.drop()
 		s.m.LinkDown()
 	}
+	b.pace = blobPace{}
+	b.saidAll()
 	for _, r := range b.in {
 		r.m.LinkDown()
 		r.stall(true)

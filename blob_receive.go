@@ -34,6 +34,7 @@ type Blob struct {
 	taken   bool          // by the application
 	begun   bool          // it was accepted
 	partial *file.Partial // SaveTo is under way
+	fresh   bool          // it stands in blobLane.fresh
 	err     error         // its connection or its session ended
 
 	// The reader's own.
@@ -354,6 +355,10 @@ func (b *Blob) takeFrame(l *link, f *protocol.Blob) error {
 			l.in.useful += len(data)
 		}
 		b.parts.push(part)
+		if !b.fresh {
+			b.fresh = true
+			b.c.blobs.fresh = append(b.c.blobs.fresh, b)
+		}
 		b.c.blobs.stats.ReceivedBytes += uint64(len(data))
 		b.c.stats.progress = true
 		b.c.sess.Progress()

@@ -150,6 +150,7 @@ type blobSend struct {
 	free   []*blobChunk
 	made   int // chunks that there are
 	queued bool
+	flying ring[flown] // chunks that were written, and are not known to have arrived
 	on     bool
 	err    error // the connection or the session ended
 }
@@ -323,6 +324,7 @@ func (s *blobSend) take(f *protocol.Blob) error {
 		return err
 	}
 	if has, _ := s.m.Has(); has > before {
+		s.landed(has)
 		s.c.stats.progress = true
 		s.c.sess.Progress()
 	}
@@ -344,8 +346,10 @@ func (s *blobSend) written(k *blobChunk) {
 	poke(s.wake)
 }
 
-// drop forgets the chunks that were read and not written. c.mu is held.
+// drop forgets the chunks that were read and not written, and what is under way. c.mu is
+// held.
 func (s *blobSend) drop() {
+	s.ground()
 	for s.ready.len() > 0 {
 		s.free = append(s.free, s.pick())
 	}

@@ -75,7 +75,7 @@ func TestBlobOutlivesItsSession(t *testing.T) {
 		require.NoError(t, end.err)
 		require.Equal(t, end.res.Digest, res.Digest)
 		require.Equal(t, end.res.Resumed, res.Resumed)
-		require.Greater(t, res.Resumed, int64(2_900_000))
+		require.Greater(t, res.Resumed, int64(3_000_000-window), "what came and was not yet written is lost with its process")
 		require.Equal(t, part.Size()/blob.Chunk*blob.Chunk, res.Resumed)
 		require.Equal(t, uint64(len(data))-uint64(res.Resumed), c.Stats().Blobs.SentBytes-before, "only what was missing")
 		got, err := os.ReadFile(res.Path)

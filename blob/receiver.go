@@ -26,6 +26,8 @@ type Receiver struct {
 	resumed   int64
 	doneDue   bool
 	creditDue bool
+	reportDue bool
+	said      int64 // what it has, as that was last said
 	outcome
 }
 
@@ -68,7 +70,7 @@ func (r *Receiver) LinkUp() {
 // LinkDown says that the link is gone.
 func (r *Receiver) LinkDown() {
 	r.offered, r.accepted = false, false
-	r.openDue, r.creditDue, r.doneDue, r.abortDue, r.seenDue = false, false, false, false, false
+	r.openDue, r.creditDue, r.reportDue, r.doneDue, r.abortDue, r.seenDue = false, false, false, false, false, false
 }
 
 // Handle takes a frame about this blob that its sender said, its offer again too, and returns
@@ -82,7 +84,7 @@ func (r *Receiver) Handle(f *protocol.Blob) (data []byte, err error) {
 	switch f.Op {
 	case protocol.BlobAbort:
 		r.abortedByPeer(f)
-		r.creditDue = false
+		r.creditDue, r.reportDue = false, false
 	case protocol.BlobSeen:
 		r.seen = r.seen || r.aborted() || r.done
 	case protocol.BlobOffer:
@@ -169,6 +171,12 @@ func (r *Receiver) Taken(n int) {
 	r.creditDue = r.creditDue || stuck || room-r.limit >= min(r.window/4, 4*Chunk)
 }
 
+// Report says that the sender asked what has arrived: a credit is due, though there may
+// be no more room. It waits for it before it sends more.
+func (r *Receiver) Report() {
+	r.reportDue = r.reportDue || r.accepted && r.has > r.said && !r.aborted() && !r.done
+}
+
 // Complete says that all has arrived, and the digest matches.
 func (r *Receiver) Complete() bool { return r.complete }
 
@@ -180,7 +188,7 @@ func (r *Receiver) Has() (bytes, resumed int64, state Digest) { return r.has, r.
 // what it does: the sender is told that it is done.
 func (r *Receiver) Finish() {
 	if r.complete && r.cause == nil && !r.done {
-		r.done, r.doneDue = true, true
+		r.done, r.doneDue, r.reportDue = true, true, false
 	}
 }
 
@@ -193,11 +201,11 @@ func (r *Receiver) Next(dst []byte) ([]byte, bool) {
 		r.doneDue = false
 		f.Op = protocol.BlobDone
 	case r.openDue:
-		r.openDue, r.creditDue, r.accepted = false, false, true
+		r.openDue, r.creditDue, r.reportDue, r.accepted = false, false, false, true
 		f.Op, f.Digest = protocol.BlobAccept, r.state
 		f.Offset, f.Limit = r.room()
-	case r.creditDue:
-		r.creditDue = false
+	case r.creditDue || r.reportDue:
+		r.creditDue, r.reportDue = false, false
 		f.Op = protocol.BlobCredit
 		f.Offset, f.Limit = r.room()
 	default:
@@ -207,16 +215,18 @@ func (r *Receiver) Next(dst []byte) ([]byte, bool) {
 }
 
 func (r *Receiver) room() (has, limit uint64) {
-	r.limit = r.taken + r.window
+	r.limit, r.said = r.taken+r.window, r.has
 	return uint64(r.has), uint64(r.limit) //nolint:gosec // not negative
 }
 
 // Due says whether Next has a frame.
-func (r *Receiver) Due() bool { return r.endingDue() || r.doneDue || r.openDue || r.creditDue }
+func (r *Receiver) Due() bool {
+	return r.endingDue() || r.doneDue || r.openDue || r.creditDue || r.reportDue
+}
 
 // Abort ends the blob, if it has not ended. The sender is told.
 func (r *Receiver) Abort(code protocol.BlobCode, reason string) {
 	if r.abort(code, reason) {
-		r.openDue, r.creditDue, r.doneDue = false, false, false
+		r.openDue, r.creditDue, r.reportDue, r.doneDue = false, false, false, false
 	}
 }

@@ -160,6 +160,8 @@ func (w *world) rare(n byte) {
 			w.kept = min(w.got-w.got%blob.Chunk, int64(len(w.states))*blob.Chunk)
 		}
 		w.begin()
+	case n == 3 && w.r != nil:
+		w.r.Report()
 	case n > 3:
 		w.accept()
 	}
