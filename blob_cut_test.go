@@ -134,7 +134,7 @@ func cutBlobAtEach(t *testing.T, data []byte, places []int64, back bool) {
 		require.False(t, t.Failed(), "the first link was cut at byte %d, back: %v", at, back)
 	}
 	t.Logf("%d blobs, of which %d were cut", len(places), cuts.Load())
-	require.Greater(t, int(cuts.Load()), len(places)*9/10)
+	require.Greater(t, int(cuts.Load()), len(places)*2/3, "what the receiver says is not always as long")
 }
 
 // TestBlobCutsInARow cuts the links of a blob one after another, after so many bytes as

@@ -304,15 +304,15 @@ func (s *blobSend) fail(code protocol.BlobCode, reason string, cause error) {
 func (s *blobSend) settle() {
 	c := s.c
 	_, finished := s.m.Finished()
+	if finished {
+		s.drop()
+	}
+	c.listBlob(s) // before the offer that takes its place: the peer may have no room for both
 	if s.open && (finished || s.m.Accepted()) {
 		s.open = false
 		c.blobs.open--
 		c.offerBlobs()
 	}
-	if finished {
-		s.drop()
-	}
-	c.listBlob(s)
 	s.forget()
 	poke(s.wake)
 }
