@@ -182,7 +182,7 @@ const restAfter = time.Second
 // there is something to read, into what space is then.
 func (l *link) readInto(buf []byte) (int, error) {
 	if l.rawIn != nil {
-		return l.rawIn.read(&l.in)
+		return l.rawIn.read(&l.in, l.turn.spin)
 	}
 	return l.conn.Read(buf)
 }

@@ -61,6 +61,13 @@ type Options struct {
 	MaxMemory int64
 	// AckWhen says when we confirm the peer's messages.
 	AckWhen AckWhen
+	// Spin has who waits in Receive, SendAcked or Receipt.Wait ask the socket again
+	// and again, for up to 20 µs, before it sleeps. Between two processors an answer
+	// comes sooner by a multiple so: nobody has to be woken. It takes the processor
+	// meanwhile, from the application's other goroutines too, and so it pauses for
+	// longer and longer while it is in vain. Off by default. It does nothing over TLS
+	// and pipes, on Windows, and while another goroutine waits for the link already.
+	Spin bool
 	// OnSessionLost (c) says what becomes of messages that were written and not
 	// confirmed when a session is lost.
 	OnSessionLost SessionLostPolicy

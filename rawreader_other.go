@@ -9,4 +9,4 @@ type rawReader struct{}
 
 func newRawReader(net.Conn) *rawReader { return nil }
 
-func (*rawReader) read(*readBuffer) (int, error) { return 0, nil }
+func (*rawReader) read(*readBuffer, *spinner) (int, error) { return 0, nil }

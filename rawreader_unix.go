@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/serpy-go/serpy/transport"
 )
@@ -22,6 +23,7 @@ type rawReader struct {
 	in   *readBuffer
 	took int
 	err  error
+	spin *spinner // of who waits now; nil: sleep at once
 }
 
 // newRawReader gives nil where conn is not exactly a socket of TCP or unix.
@@ -35,32 +37,53 @@ func newRawReader(conn net.Conn) *rawReader {
 	return r
 }
 
-// tryRead reads what is there; false: nothing is, and it is called again when there is.
-func (r *rawReader) tryRead(fd uintptr) bool {
-	buf := r.in.space()
+// look reads what is there.
+func look(fd uintptr, buf []byte) (n int, err error) {
 	for {
-		n, err := syscall.Read(int(fd), buf)
-		switch err {
-		case nil:
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-			r.in.rest()
-			return false
-		default:
-			r.err = &net.OpError{
-				Op: "read", Net: r.conn.RemoteAddr().Network(), Source: r.conn.LocalAddr(), Addr: r.conn.RemoteAddr(),
-				Err: os.NewSyscallError("read", err),
-			}
+		if n, err = syscall.Read(int(fd), buf); !errors.Is(err, syscall.EINTR) {
+			return n, err
 		}
-		r.took = max(n, 0)
-		return true
 	}
 }
 
-// read waits for something to read, and reads it into in's space.
-func (r *rawReader) read(in *readBuffer) (n int, err error) {
-	r.in, r.took, r.err = in, 0, nil
+// spinning looks again and again for a while.
+func (r *rawReader) spinning(fd uintptr, buf []byte) (n int, err error) {
+	for begin := time.Now(); ; {
+		n, err = look(fd, buf)
+		empty := errors.Is(err, syscall.EAGAIN)
+		if !empty || time.Since(begin) > spinFor {
+			r.spin.ended(!empty)
+			return n, err
+		}
+	}
+}
+
+// tryRead reads what is there; false: nothing is, and it is called again when there is.
+func (r *rawReader) tryRead(fd uintptr) bool {
+	buf := r.in.space()
+	n, err := look(fd, buf)
+	if r.spin != nil && errors.Is(err, syscall.EAGAIN) && r.spin.wanted() {
+		n, err = r.spinning(fd, buf)
+	}
+	switch err {
+	case nil:
+	case syscall.EAGAIN:
+		r.in.rest()
+		return false
+	default:
+		r.err = &net.OpError{
+			Op: "read", Net: r.conn.RemoteAddr().Network(), Source: r.conn.LocalAddr(), Addr: r.conn.RemoteAddr(),
+			Err: os.NewSyscallError("read", err),
+		}
+	}
+	r.took = max(n, 0)
+	return true
+}
+
+// read waits for something to read, and reads it into in's space. spin, if there is
+// one, says whether to look for a while first.
+func (r *rawReader) read(in *readBuffer, spin *spinner) (n int, err error) {
+	r.in, r.spin, r.took, r.err = in, spin, 0, nil
 	if err = r.raw.Read(r.try); err == nil {
 		err = r.err
 	} else if op, ok := errors.AsType[*net.OpError](err); ok {

@@ -43,21 +43,21 @@ func TestRawReader(t *testing.T) {
 			require.Nil(t, in.chunk.buf)
 
 			go func() { _, _ = a.Write([]byte("hello")) }()
-			n, err := r.read(&in)
+			n, err := r.read(&in, nil)
 			require.NoError(t, err)
 			in.filled += n
 			require.Equal(t, "hello", string(in.waiting()))
 
 			require.NoError(t, b.SetReadDeadline(time.Unix(1, 0)))
-			_, err = r.read(&in)
+			_, err = r.read(&in, nil)
 			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			require.NoError(t, b.SetReadDeadline(time.Time{}))
 			require.NoError(t, a.Close())
-			n, err = r.read(&in)
+			n, err = r.read(&in, nil)
 			require.Zero(t, n)
 			require.ErrorIs(t, err, io.EOF)
 			require.NoError(t, b.Close())
-			_, err = r.read(&in)
+			_, err = r.read(&in, nil)
 			require.ErrorIs(t, err, net.ErrClosed)
 			var op *net.OpError
 			require.ErrorAs(t, err, &op)

@@ -25,8 +25,10 @@ type readTurn struct {
 	call  chan struct{} // capacity 1: the own reader is wanted
 
 	// Of whoever has the turn.
-	woke    bool            // what was read woke somebody
-	got     bool            // messages came
+	woke    bool     // what was read woke somebody
+	got     bool     // messages came
+	spin    *spinner // who reads waits for it itself, and looks before it sleeps
+	spins   spinner
 	broken  error           // how the link ended; the own reader sees to it
 	watched <-chan struct{} // the context that interrupts
 	unwatch func() bool
@@ -73,6 +75,7 @@ func (l *link) pass() {
 		t.armed.Store(true)
 	}
 	broken := t.broken != nil
+	t.spin = nil
 	t.used.Store(true)
 	t.taken.Store(false)
 	if broken || l.c.needsReader() {
@@ -139,6 +142,9 @@ func (l *link) readUntil(ctx context.Context, id uint64) (read bool) {
 		return false
 	}
 	l.watch(ctx)
+	if c.opt.Spin {
+		t.spin = &t.spins
+	}
 	t.got = id == 0 && c.rq.filled()
 	for t.broken == nil && !t.got && (id == 0 || id > c.resolved.Load()) && ctx.Err() == nil {
 		if err := l.step(); errors.Is(err, errInterrupted) {

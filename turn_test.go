@@ -42,7 +42,14 @@ func TestAcksGoOnWhenTheApplicationStopsReading(t *testing.T) {
 
 // Many wait for different things of one link, and one of them reads it at a time.
 func TestAllWhoWaitAreServed(t *testing.T) {
-	c, peer := pairOver(t, "tcp")
+	for name, o := range map[string]*serpy.Options{"": nil, "spinning": {Spin: true}} {
+		t.Run(name, func(t *testing.T) { serveAll(t, o) })
+	}
+}
+
+func serveAll(t *testing.T, o *serpy.Options) {
+	t.Helper()
+	c, peer := pairWith(t, "tcp", o)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	const each = 200
@@ -83,13 +90,18 @@ func TestAllWhoWaitAreServed(t *testing.T) {
 
 func pairOver(t *testing.T, scheme string) (c, peer *serpy.Connection) {
 	t.Helper()
+	return pairWith(t, scheme, nil)
+}
+
+func pairWith(t *testing.T, scheme string, o *serpy.Options) (c, peer *serpy.Connection) {
+	t.Helper()
 	address := "tcp://127.0.0.1:0"
 	if scheme == "unix" {
 		address = "unix://" + t.TempDir() + "/s"
 	}
-	s, err := serpy.Listen(address, nil)
+	s, err := serpy.Listen(address, o)
 	require.NoError(t, err)
-	c, err = serpy.Dial(t.Context(), s.Address(), nil)
+	c, err = serpy.Dial(t.Context(), s.Address(), o)
 	require.NoError(t, err)
 	peer, err = s.Accept(t.Context())
 	require.NoError(t, err)

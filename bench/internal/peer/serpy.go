@@ -35,6 +35,13 @@ func serpyPeers() []Peer {
 			only(TCP+TLS+Unix, OneWay, Spread)),
 		variant("serpy-keep", "without Release: the received memory is the application's for good",
 			only(TCP, OneWay, PingPong, Acked, FanOut)),
+		variant("serpy-spin", "Options.Spin: who waits asks the socket for up to 20 µs before it sleeps",
+			func(s Spec) string {
+				if !canSpin || s.Window > 1 {
+					return "where each answer is waited for"
+				}
+				return only(TCP, PingPong, Acked)(s)
+			}),
 		variant("serpy-nocopy", "NoCopy: the payload is written from where it lies",
 			func(s Spec) string {
 				if s.Size < 64<<10 {
@@ -64,6 +71,7 @@ type serpySide struct {
 func serpyOptions(s Spec) *serpy.Options {
 	o := &serpy.Options{MaxConnections: -1, MaxHandshakes: -1}
 	o.Transport.Congestion = s.Congestion
+	o.Spin = variantOf(s) == "spin"
 	var queue serpy.Queue
 	switch s.Kind {
 	case Depth:
