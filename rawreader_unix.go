@@ -65,12 +65,11 @@ func (r *rawReader) tryRead(fd uintptr) bool {
 	if r.spin != nil && errors.Is(err, syscall.EAGAIN) && r.spin.wanted() {
 		n, err = r.spinning(fd, buf)
 	}
-	switch err {
-	case nil:
-	case syscall.EAGAIN:
+	if errors.Is(err, syscall.EAGAIN) {
 		r.in.rest()
 		return false
-	default:
+	}
+	if err != nil {
 		r.err = &net.OpError{
 			Op: "read", Net: r.conn.RemoteAddr().Network(), Source: r.conn.LocalAddr(), Addr: r.conn.RemoteAddr(),
 			Err: os.NewSyscallError("read", err),
