@@ -73,18 +73,15 @@ func meet(ctx context.Context, a Address, o Options) (*pipeConn, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	c, err := l.accept(ctx)
-	if !stop() && err == nil { // closed at the last moment, before it was of use
-		_ = c.Close()
-		err = ctx.Err()
-	}
+	stop()
 	_ = l.Close()
-	if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+	switch {
+	case err == nil: // also at the last moment: who came may have written already
+		return c, nil
+	case ctx.Err() != nil && !errors.Is(err, ctx.Err()):
 		err = fmt.Errorf("%w: nobody came", ctx.Err())
 	}
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+	return nil, err
 }
 
 // instances is how many connections a pipe has at a time; 0: no bound of ours.

@@ -271,11 +271,12 @@ func (l *pipeListener) connect(h windows.Handle) error {
 		err = net.ErrClosed
 	}
 	if err != nil {
-		_ = windows.CancelIoEx(h, &l.waiting) // it may be over meanwhile
+		_ = windows.CancelIoEx(h, &l.waiting) // it may be over meanwhile, and then a client is there
 	}
 	var n uint32
-	if over := windows.GetOverlappedResult(h, &l.waiting, &n, true); err == nil {
-		err = connected(over)
+	over := connected(windows.GetOverlappedResult(h, &l.waiting, &n, true))
+	if err == nil || over == nil {
+		return over
 	}
 	return err
 }
