@@ -77,3 +77,28 @@ func NextWhole(run []byte) (u Unit, rest []byte, err error) {
 	}
 	return u, rest, nil
 }
+
+// EachMessage calls f for each message of a run of a foreign wire, in order, until it
+// fails. Gaps and the end of a direction, for which such wires have no words, are left
+// out. The metadata are f's until it returns.
+func EachMessage(run []byte, f func(m *Meta, payload []byte) error) error {
+	var m Meta
+	for len(run) > 0 {
+		u, rest, err := NextWhole(run)
+		if err != nil {
+			return err
+		}
+		run = rest
+		if u.Flags&(UnitGap|UnitEnd) != 0 {
+			continue
+		}
+		if m, err = DecodeMeta(u.Meta); err != nil {
+			return err
+		}
+		m.Mode = ModeOf(u.Flags)
+		if err := f(&m, u.Payload); err != nil {
+			return err
+		}
+	}
+	return nil
+}

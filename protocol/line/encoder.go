@@ -25,25 +25,15 @@ func (e *encoder) Append(dst []byte, f *protocol.Frame) ([]byte, error) {
 		return dst, nil // there is nothing to say it with
 	}
 	start := len(dst)
-	for run := f.Body; len(run) > 0; {
-		u, rest, err := protocol.NextWhole(run)
-		if err != nil {
-			return dst[:start], err
+	err := protocol.EachMessage(f.Body, func(m *protocol.Meta, payload []byte) error {
+		b, err := e.line(m, payload)
+		if err == nil {
+			dst = append(append(dst, b...), e.wire.eol()...)
 		}
-		run = rest
-		if u.Flags&(protocol.UnitGap|protocol.UnitEnd) != 0 {
-			continue
-		}
-		m, err := protocol.DecodeMeta(u.Meta)
-		if err != nil {
-			return dst[:start], err
-		}
-		m.Mode = protocol.ModeOf(u.Flags)
-		b, err := e.line(&m, u.Payload)
-		if err != nil {
-			return dst[:start], err
-		}
-		dst = append(append(dst, b...), e.wire.eol()...)
+		return err
+	})
+	if err != nil {
+		return dst[:start], err
 	}
 	return dst, nil
 }

@@ -50,7 +50,7 @@ func (w Wire) Match(first []byte) protocol.Match {
 // travel as their digits; Tag, Time and Header are left out.
 func (w Wire) Check(m *protocol.Meta, payload []byte) error {
 	if m.Mode.IsBase85() {
-		return fmt.Errorf("npipes: base85: %w", errors.ErrUnsupported)
+		return errBase85
 	}
 	_, err := w.appendValue(nil, m.Type, payload)
 	return err
@@ -90,30 +90,19 @@ func (e *encoder) Append(dst []byte, f *protocol.Frame) ([]byte, error) {
 		return dst, nil // there is nothing to say it with
 	}
 	start := len(dst)
-	for run := f.Body; len(run) > 0; {
-		u, rest, err := protocol.NextWhole(run)
-		if err != nil {
-			return dst[:start], err
+	err := protocol.EachMessage(f.Body, func(m *protocol.Meta, payload []byte) (err error) {
+		switch {
+		case e.done:
+			return errSecond
+		case m.Mode.IsBase85():
+			return errBase85
 		}
-		run = rest
-		if u.Flags&(protocol.UnitGap|protocol.UnitEnd) != 0 {
-			continue
-		}
-		m, err := protocol.DecodeMeta(u.Meta)
-		if err != nil {
-			return dst[:start], err
-		}
-		if e.done {
-			return dst[:start], errSecond
-		}
-		m.Mode = protocol.ModeOf(u.Flags)
-		if m.Mode.IsBase85() {
-			return dst[:start], fmt.Errorf("npipes: base85: %w", errors.ErrUnsupported)
-		}
-		if dst, err = e.wire.appendValue(dst, m.Type, u.Payload); err != nil {
-			return dst[:start], err
-		}
-		e.done = true
+		dst, err = e.wire.appendValue(dst, m.Type, payload)
+		e.done = err == nil
+		return err
+	})
+	if err != nil {
+		return dst[:start], err
 	}
 	return dst, nil
 }

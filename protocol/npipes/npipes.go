@@ -133,6 +133,7 @@ var (
 	errBehind   = errors.New("npipes: bytes behind the message")
 	errCRC      = errors.New("npipes: wrong CRC")
 	errTooLarge = fmt.Errorf("npipes: %w", protocol.ErrTooLarge)
+	errBase85   = fmt.Errorf("npipes: base85: %w", errors.ErrUnsupported)
 	errSecond   = errors.New("npipes: a second message on one connection")
 )
 
