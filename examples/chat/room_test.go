@@ -106,7 +106,7 @@ func TestLinkBreaksAndReturns(t *testing.T) {
 // to a port.
 func lasting(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "room") // t.TempDir may be too long for a socket
+	dir, err := os.MkdirTemp("", "room") //nolint:usetesting // t.TempDir may be too long for a socket
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return "unix://" + filepath.ToSlash(filepath.Join(dir, "s"))
