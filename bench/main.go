@@ -60,7 +60,7 @@ func runMain(args []string, out, errs io.Writer) int {
 	flags.BoolVar(&s.quick, "quick", false, "3 rounds of serpy and bare sockets, in 80 s")
 	flags.BoolVar(&s.list, "list", false, "print the works and the peers, and measure nothing")
 	flags.IntVar(&s.rounds, "rounds", 5, "how often each is measured, in turn")
-	flags.DurationVar(&s.budget, "budget", 11*time.Minute, "about how long all takes; each measurement gets its share, at least 30 ms, at most 1 s; rounds for which no time is left are left out")
+	flags.DurationVar(&s.budget, "budget", 10*time.Minute+30*time.Second, "about how long all takes; each measurement gets its share, at least 30 ms, at most 1 s; rounds for which no time is left are left out")
 	flags.StringVar(&s.peers, "peers", "", "only peers that match this regular `expression`")
 	flags.StringVar(&s.work, "work", "", "only works that match this regular `expression`")
 	flags.StringVar(&s.congestion, "congestion", "cubic,bbr", "measure streams again under those of these TCP congestion `controls` that the system has and does not use by itself; Linux")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,6 +38,23 @@ type reading struct {
 	Most             float64 `json:",omitempty"` // bytes after a tenth of all
 	Others           float64 `json:",omitempty"` // share of all CPUs that other programs used meanwhile
 	Control          string  `json:",omitempty"` // congestion controls that were found in use
+}
+
+// rounded leaves each figure the digits that mean something.
+func (r reading) rounded() reading {
+	for _, f := range []*float64{
+		&r.Value, &r.P99, &r.CPU, &r.Alloc, &r.Lost, &r.Client, &r.ServerGoroutines, &r.ClientGoroutines,
+		&r.Resident, &r.ClientResident, &r.Few, &r.Most, &r.Others,
+	} {
+		*f = significant(*f)
+	}
+	return r
+}
+
+// significant rounds to five digits.
+func significant(v float64) float64 {
+	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 5, 64), 64) // what was written can be read
+	return v
 }
 
 // run is what both sides say of so many messages.

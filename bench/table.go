@@ -59,6 +59,7 @@ func (t *table) add(c cell, round int, r reading, err error) {
 		w.Error = err.Error()
 		return
 	}
+	r = r.rounded()
 	w.Rounds = append(w.Rounds, r)
 	w.rounds[round] = r
 }
@@ -77,7 +78,7 @@ func (t *table) finish(list []goal) {
 		}
 		w.Median = medianReading(w.Rounds)
 		values := pick(w.Rounds, func(r reading) float64 { return r.Value })
-		w.Spread = (slices.Max(values) - slices.Min(values)) / w.Median.Value
+		w.Spread = significant((slices.Max(values) - slices.Min(values)) / w.Median.Value)
 		ref := t.index[key(referenceName(w), w.Congestion)]
 		if ref == nil || ref == w {
 			continue
@@ -91,7 +92,7 @@ func (t *table) finish(list []goal) {
 				}
 			}
 		}
-		w.Ratio, w.RatioP99 = median(ratios), median(tails)
+		w.Ratio, w.RatioP99 = significant(median(ratios)), significant(median(tails))
 	}
 	t.judge(list)
 }

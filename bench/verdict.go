@@ -94,7 +94,8 @@ func (r *result) take(w, ref *row) {
 	if len(figures) == 0 {
 		return
 	}
-	r.Rounds, r.Median, r.Least, r.Most = len(figures), median(figures), slices.Min(figures), slices.Max(figures)
+	r.Rounds, r.Median = len(figures), significant(median(figures))
+	r.Least, r.Most = significant(slices.Min(figures)), significant(slices.Max(figures))
 	r.Verdict = r.judge(r.Median)
 }
 
