@@ -288,6 +288,42 @@ func TestOffersThatNobodyTakes(t *testing.T) {
 	require.NoError(t, errors.Join(s, e))
 }
 
+// TestAnAbortMakesRoomForAnOffer gives up one of as many offers as may wait: the peer hears
+// of that before it hears of the one that takes its place.
+func TestAnAbortMakesRoomForAnOffer(t *testing.T) {
+	a, c := blobPair(t, "tcp", nil)
+	const n = 65
+	ctx, cancel := context.WithCancel(t.Context())
+	first := make(chan error, 1)
+	sent := make(chan error, n)
+	send := func(ctx context.Context, name string, sent chan<- error) {
+		_, err := c.SendBlob(ctx, blob.Info{Name: name}, strings.NewReader("x"), nil)
+		sent <- err
+	}
+	go send(ctx, "given up", first)
+	eventually(t, func() bool { return a.Stats().Blobs.Receiving == 1 })
+	for range n - 1 {
+		go send(t.Context(), "", sent)
+	}
+	eventually(t, func() bool { return c.Stats().Blobs.Sending == n && a.Stats().Blobs.Receiving == n-1 })
+	cancel()
+	require.ErrorIs(t, <-first, context.Canceled)
+	require.NoError(t, c.SendAcked(t.Context(), []byte("behind the Abort and the offer")))
+	get(t, a)
+	for taken := 0; taken < n-1; {
+		b, err := a.ReceiveBlob(t.Context())
+		require.NoError(t, err)
+		err = readAll(b)
+		if b.Info().Name != "" { // the Abort was still under way
+			require.ErrorIs(t, err, blob.ErrCancelled)
+			continue
+		}
+		require.NoError(t, err)
+		require.NoError(t, <-sent)
+		taken++
+	}
+}
+
 // TestUnreadBlobStopsOnlyItself leaves one blob unread, and fills the queue of messages.
 func TestUnreadBlobStopsOnlyItself(t *testing.T) {
 	a, c := blobPair(t, "tcp", &serpy.Options{
