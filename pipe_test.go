@@ -37,7 +37,7 @@ func pipe(t *testing.T, wire protocol.Codec) (address string, o *serpy.Options) 
 // dialPipe dials for the length of the test.
 func dialPipe(t *testing.T, address string, o *serpy.Options) *serpy.Connection {
 	t.Helper()
-	c, err := serpy.Dial(within(t, 10*time.Second), address, o)
+	c, err := serpy.Dial(within(t, time.Minute), address, o)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
 	return c
@@ -104,7 +104,7 @@ func TestPipeOfTheNativeWire(t *testing.T) {
 			require.NoError(t, c.Reconnect())
 		}
 	}
-	require.NoError(t, c.Flush(within(t, 10*time.Second)))
+	require.NoError(t, c.Flush(within(t, time.Minute)))
 	for i := range 300 {
 		require.Equal(t, fmt.Sprint(i), <-got)
 	}
@@ -126,7 +126,7 @@ func TestPipeOfTwoThatSpeakNpipes(t *testing.T) {
 		}
 	}()
 	for i := range many {
-		m, err := receiver.Receive(within(t, 10*time.Second))
+		m, err := receiver.Receive(within(t, time.Minute))
 		require.NoError(t, err)
 		require.Equal(t, fmt.Sprint("message ", i), m.String())
 		require.Equal(t, serpy.Text, m.Type)
@@ -150,7 +150,7 @@ func TestPipeOfAServerThatSpeaksNpipes(t *testing.T) {
 	for i := range cap(got) {
 		require.NoError(t, c.Send(t.Context(), fmt.Append(nil, i)))
 	}
-	require.NoError(t, c.Flush(within(t, 10*time.Second)))
+	require.NoError(t, c.Flush(within(t, time.Minute)))
 	var all, want []string // by connections at once
 	for i := range cap(got) {
 		all, want = append(all, <-got), append(want, fmt.Sprint(i))
@@ -169,7 +169,7 @@ func TestPipeOfOneMessage(t *testing.T) {
 	c := dialPipe(t, address, o)
 
 	require.NoError(t, c.Send(t.Context(), []byte("Hello")))
-	end, _, err := transport.Meet(within(t, 10*time.Second), a, other)
+	end, _, err := transport.Meet(within(t, time.Minute), a, other)
 	require.NoError(t, err)
 	b := make([]byte, 65536)
 	n, err := end.Read(b)
@@ -181,11 +181,11 @@ func TestPipeOfOneMessage(t *testing.T) {
 
 	received := make(chan serpy.Message)
 	go func() {
-		m, err := c.Receive(within(t, 10*time.Second))
+		m, err := c.Receive(within(t, time.Minute))
 		assert.NoError(t, err)
 		received <- m
 	}()
-	end, _, err = transport.Meet(within(t, 10*time.Second), a, other)
+	end, _, err = transport.Meet(within(t, time.Minute), a, other)
 	require.NoError(t, err)
 	message, err := npipes.Wire{CRC: true}.Append(nil, []byte("and back"))
 	require.NoError(t, err)

@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds what a test waits for, and is reached only when it fails.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // bounded is the test's context with a deadline.
 func bounded(t *testing.T) context.Context {

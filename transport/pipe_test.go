@@ -167,7 +167,7 @@ func TestAPipeThatIsNotThere(t *testing.T) {
 	require.Contains(t, err.Error(), a.String())
 
 	o.PipeAwait = true
-	ctx, cancel := context.WithTimeout(t.Context(), 3*pipePoll)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // of which Dial has to see the beginning
 	defer cancel()
 	_, err = Dial(ctx, a, nil, o)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
