@@ -34,10 +34,11 @@ func newConsole(stdin *os.File, stdout, stderr io.Writer) (console, error) {
 	if err != nil {
 		return nil, fmt.Errorf("taking the terminal: %w", err)
 	}
-	t := &terminal{fd: fd, before: before, line: term.NewTerminal(struct {
+	screen := &screen{out: stdout}
+	t := &terminal{fd: fd, before: before, screen: screen, line: term.NewTerminal(struct {
 		io.Reader
 		io.Writer
-	}{stdin, stdout}, "")}
+	}{stdin, screen}, "")}
 	t.resize()
 	return t, nil
 }
@@ -86,11 +87,11 @@ func (p *plain) close() {}
 type terminal struct {
 	fd     int
 	before *term.State
+	screen *screen
 	line   *term.Terminal
 
 	mu            sync.Mutex
 	width, height int
-	closed        bool
 }
 
 func (t *terminal) readLine() (string, error) {
@@ -120,13 +121,6 @@ func (t *terminal) resize() {
 
 func (t *terminal) show(line string) {
 	t.resize()
-	t.mu.Lock()
-	closed := t.closed
-	t.mu.Unlock()
-	if closed {
-		fmt.Fprintln(os.Stdout, line)
-		return
-	}
 	_, _ = fmt.Fprintln(t.line, line)
 }
 
@@ -135,11 +129,40 @@ func (t *terminal) note(line string) { t.show("-- " + line) }
 func (t *terminal) prompt(name string) { t.line.SetPrompt(name + "> ") }
 
 func (t *terminal) close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.closed {
-		t.closed = true
+	if t.screen.close() {
 		_ = term.Restore(t.fd, t.before)
-		fmt.Fprintln(os.Stdout) // what was being typed stays above
 	}
+}
+
+// A screen is what the line editor writes to, until it is closed: the editor may still be
+// about to print its prompt, which then would stand before the shell's.
+type screen struct {
+	mu     sync.Mutex
+	out    io.Writer
+	midway bool // what was written last did not end its line
+	closed bool
+}
+
+func (s *screen) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(b) == 0 {
+		return len(b), nil
+	}
+	s.midway = b[len(b)-1] != '\n'
+	return s.out.Write(b)
+}
+
+// close ends the line that was begun, and says whether it is the first call.
+func (s *screen) close() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.closed = true
+	if s.midway {
+		_, _ = io.WriteString(s.out, "\r\n") // what was being typed stays above
+	}
+	return true
 }

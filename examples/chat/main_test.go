@@ -46,3 +46,21 @@ func TestFlags(t *testing.T) {
 	assert.Contains(t, errOut.String(), "chat: nobody answers at 127.0.0.1:1 (")
 	assert.Contains(t, errOut.String(), "Start broadcast there first")
 }
+
+// What the line editor prints too late is not printed, and the shell's prompt gets a line
+// of its own.
+func TestScreen(t *testing.T) {
+	for written, want := range map[string]string{"": "", "a line\r\n": "a line\r\n", "Ada> half": "Ada> half\r\n"} {
+		var out bytes.Buffer
+		s := &screen{out: &out}
+		_, err := s.Write([]byte(written))
+		require.NoError(t, err)
+		_, err = s.Write(nil)
+		require.NoError(t, err)
+		assert.True(t, s.close())
+		assert.False(t, s.close())
+		_, err = s.Write([]byte("Ada> "))
+		require.NoError(t, err)
+		assert.Equal(t, want, out.String())
+	}
+}
