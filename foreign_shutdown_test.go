@@ -34,7 +34,8 @@ func TestShutdownLingers(t *testing.T) {
 	require.NoError(t, err)
 	defer conn.Close()
 	require.NoError(t, conn.SetDeadline(time.Now().Add(time.Minute)))
-	for missed := 1; missed > 0 || len(s.Connections()) == 0; {
+	eventually(t, func() bool { return len(s.Connections()) == 1 })
+	for missed := 1; missed > 0; {
 		missed, err = s.Broadcast(serpy.TextMessage("goodbye"))
 		require.NoError(t, err)
 	}
