@@ -88,6 +88,8 @@ func otherGoals() []goal {
 	return []goal{
 		{what: "ping-pong, same, median", cell: "pingpong-same/serpy", must: 1.12, aim: 1.05},
 		{what: "ping-pong, same, p99", cell: "pingpong-same/serpy", of: theTail, must: 1.15},
+		{what: "ping-pong, split, with Spin, median", cell: "pingpong-split/serpy-spin", must: 0.12, aim: 0.09},
+		{what: "ping-pong, same, with Spin, median", cell: "pingpong-same/serpy-spin", must: 1.12, aim: 1.05},
 		{what: "acknowledged one at a time, same, median", cell: "acked-same/serpy", must: 1.10, aim: 1.05},
 		{what: "acknowledged one at a time, same, p99", cell: "acked-same/serpy", of: theTail, must: 1.2},
 		{what: "acknowledged, 1 024 under way", cell: "acked-1024/serpy", must: 0.9, aim: 1.2},
