@@ -1,9 +1,11 @@
 package serpy
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/serpy-go/serpy/protocol"
 )
@@ -81,4 +83,39 @@ func pickAll(q *sendQueue, units uint64) {
 	for more := true; more; {
 		more = q.pick(1, units, 1<<30) != nil
 	}
+}
+
+// The short way of a message leaves the queue as the long one does.
+func TestAddSmallIsAddMessage(t *testing.T) {
+	short, long := newSendQueue(false), newSendQueue(false)
+	taken := 0
+	for i := range 3000 {
+		payload := bytes.Repeat([]byte{byte(i)}, i*7919%(protocol.MaxSmall+100)>>(i%14))
+		u := protocol.UnitFlags(i % 2) //nolint:gosec // UnitAcked or none
+		flags := protocol.Flags(i % 3) //nolint:gosec // three of them
+		if short.addSmall(u, flags, payload) {
+			taken++
+		} else {
+			short.addMessage(u, flags, nil, payload)
+		}
+		long.addMessage(u, flags, nil, payload)
+		if i%500 == 499 { // what is picked is closed
+			require.NotNil(t, short.pick(1, 1<<16, 1<<40))
+			require.NotNil(t, long.pick(1, 1<<16, 1<<40))
+			short.closeLast()
+			long.closeLast()
+		}
+	}
+	require.Greater(t, taken, 2500)
+	require.Equal(t, long.groups.len(), short.groups.len())
+	for i := range long.groups.len() {
+		a, b := *long.groups.at(i), *short.groups.at(i)
+		require.Equal(t, a.slab.buf[a.start+protocol.HeadSize:a.end], b.slab.buf[b.start+protocol.HeadSize:b.end])
+		a.slab, b.slab = nil, nil
+		require.Equal(t, a, b)
+	}
+	require.Equal(t, long.next, short.next)
+	require.Equal(t, long.appended, short.appended)
+	require.Equal(t, long.bytes, short.bytes)
+	require.Equal(t, long.largest, short.largest)
 }

@@ -166,7 +166,9 @@ func (c *Connection) accept(data []byte, u protocol.UnitFlags) {
 	if u&protocol.UnitAcked != 0 {
 		flags = protocol.AckNow
 	}
-	c.q.addMessage(u, flags, nil, data)
+	if !c.q.addSmall(u, flags, data) {
+		c.q.addMessage(u, flags, nil, data)
+	}
 	c.q.accepted++
 	c.q.messages++
 }

@@ -80,6 +80,23 @@ func AppendUnitHead(dst []byte, flags UnitFlags, meta []byte, payload int) []byt
 	return dst
 }
 
+// MaxSmall is the most payload bytes for AppendSmall, and SmallFraming the most that it
+// puts in front of them.
+const (
+	MaxSmall     = 1<<14 - 1
+	SmallFraming = 3
+)
+
+// AppendSmall is AppendUnit for a payload of at most MaxSmall bytes without metadata.
+func AppendSmall(dst []byte, flags UnitFlags, payload []byte) []byte {
+	if n := len(payload); n < 0x80 {
+		dst = append(dst, byte(n), byte(flags))
+	} else {
+		dst = append(dst, byte(n)|0x80, byte(n>>7), byte(flags)) //nolint:gosec // at most MaxSmall
+	}
+	return append(dst, payload...)
+}
+
 // UnitLen is the number of bytes that AppendUnit appends.
 func UnitLen(meta, payload int) int {
 	n := payload
