@@ -58,3 +58,33 @@ func TestRefusedMessageIsNotSentAgain(t *testing.T) {
 		}
 	})
 }
+
+// Who waits for the reply to a request of a session that is lost does not wait for ever,
+// whether the peer had received the request or not.
+func TestARequestOfALostSessionEnds(t *testing.T) {
+	for name, received := range map[string]bool{"received": true, "under way": false} {
+		bubble(t, name, func(t *testing.T) {
+			h, a, c := meet(t, nil, nil)
+			if !received {
+				h.net().Conns()[0].Out().Stall()
+			}
+			asked := make(chan error, 1)
+			go func() {
+				_, err := c.Request(within(t, time.Hour), serpy.TextMessage("anybody?"))
+				asked <- err
+			}()
+			if received {
+				get(t, a)
+			}
+			bubbleSleep(time.Second)
+			h.net().Refuse(true)
+			h.net().CutAll()
+			require.NoError(t, waitDown(t, c))
+			accepted(t, h.restart(t, nil))
+			err := <-asked
+			require.ErrorIs(t, err, serpy.ErrUnconfirmed)
+			var lost *serpy.SessionLostError
+			require.ErrorAs(t, err, &lost)
+		})
+	}
+}

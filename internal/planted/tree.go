@@ -62,7 +62,7 @@ func enter(path, name string) error {
 
 func wanted(name string) bool {
 	ext := filepath.Ext(name)
-	return ext == ".go" || ext == ".md" || name == "go.mod" || name == "go.sum" ||
+	return ext == ".go" || ext == ".s" || ext == ".md" || name == "go.mod" || name == "go.sum" ||
 		slices.Contains(strings.Split(filepath.ToSlash(name), "/"), "testdata")
 }
 
