@@ -102,6 +102,15 @@ func TestLinkBreaksAndReturns(t *testing.T) {
 	}
 }
 
+// TestWrongRoom: a room that does not speak the wire of a chat hangs up, again and again,
+// and the user is told what that may mean.
+func TestWrongRoom(t *testing.T) {
+	r := proctest.Other(t, "broadcast", "-addr", "127.0.0.1:0", "-wires", "native")
+	address := r.Says(t, "listening on ")
+	tom := chat(t, "Tom", "-addr", address, "-wire", "serpy2")
+	tom.Says(t, "the room hangs up at once: do its -wires")
+}
+
 // lasting gives an address that nobody else can take while the room is down, as may happen
 // to a port.
 func lasting(t *testing.T) string {

@@ -19,6 +19,13 @@ import (
 // redial is the longest pause between two attempts to come back.
 const redial = 5 * time.Second
 
+// A room that ends so many links in a row within so short a time may be no room, or one for
+// other wires: serpy and serpy2 have no greeting by which that could be told.
+const (
+	strange = 3
+	brief   = 3 * time.Second
+)
+
 // A talker is one who talks in a room.
 type talker struct {
 	c       *serpy.Connection
@@ -108,9 +115,12 @@ func (t *talker) listen(ctx context.Context) {
 // watch tells of the link.
 func (t *talker) watch(ctx context.Context) {
 	down := false
+	var since time.Time // the link is up
+	short := 0          // links in a row that ended as soon as they began
 	for e := range t.c.Events(ctx) {
 		switch e := e.(type) {
 		case serpy.Connected:
+			since = e.At
 			if !down {
 				t.console.note(fmt.Sprintf("in the room at %s, by the %s wire", t.address, e.Peer.Wire))
 				continue
@@ -121,8 +131,16 @@ func (t *talker) watch(ctx context.Context) {
 				t.say(ctx, t.named()+" is back")
 			}
 		case serpy.Disconnected:
-			if down = true; ctx.Err() == nil {
-				t.console.note("the link is down, trying to come back")
+			down = true
+			if ctx.Err() != nil {
+				continue
+			}
+			t.console.note("the link is down, trying to come back")
+			if short++; e.At.Sub(since) > brief {
+				short = 0
+			}
+			if short == strange {
+				t.console.note("the room hangs up at once: do its -wires have the one of this chat?")
 			}
 		case serpy.SessionLost:
 			if e.Unconfirmed > 0 {
@@ -189,7 +207,7 @@ func (t *talker) named() string {
 
 // say says a line to all others.
 func (t *talker) say(ctx context.Context, line string) {
-	if _, err := t.c.SendMessage(ctx, serpy.TextMessage(line)); err != nil && ctx.Err() == nil {
+	if _, err := t.c.SendMessage(ctx, serpy.TextMessage(line)); err != nil && ctx.Err() == nil && !errors.Is(err, serpy.ErrClosed) {
 		t.console.note("not said: " + err.Error())
 	}
 }
