@@ -386,7 +386,7 @@ func TestOneMessageALinkFromTheListener(t *testing.T) {
 	s := serve(t, on(w), func(ctx context.Context, c *serpy.Connection) error {
 		_ = c.Send(ctx, []byte("for whoever comes")) // it may have gone before
 		err := c.Send(ctx, []byte("one too many"))
-		assert.True(t, errors.Is(err, serpy.ErrUnsupported) || errors.Is(err, net.ErrClosed), "%v", err)
+		assert.True(t, errors.Is(err, serpy.ErrUnsupported) || errors.Is(err, net.ErrClosed) || ctx.Err() != nil, "%v", err)
 		_ = c.Flush(ctx)
 		return nil
 	})
