@@ -153,11 +153,11 @@ func TestBlobCutsInARow(t *testing.T) {
 				if n > 20 {
 					return
 				}
-				d := dialled.Out()
 				if chance.IntN(3) == 0 {
-					d = dialled.In()
+					dialled.In().CutAfter(int64(chance.IntN(1_000)))
+				} else {
+					dialled.Out().CutAfter(int64(chance.IntN(300_000)))
 				}
-				d.CutAfter(int64(chance.IntN(300_000)))
 			}
 			links, _ := e.run(t)
 			cuts += links - 1
