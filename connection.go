@@ -45,6 +45,7 @@ type Connection struct {
 	state       State
 	linkUp      chan struct{} // closed when a link is up; a new one when it is down
 	rooms       []chan struct{}
+	passed      int // messages accepted before the first of rooms
 	confirms    []confirm
 	nacks       nackMemory
 	blobs       blobLane

@@ -142,7 +142,7 @@ func (c *Connection) sendSmall(data []byte, u protocol.UnitFlags, awaited bool) 
 func (c *Connection) fits(n int) bool {
 	b := &c.bounds
 	return n <= protocol.FragmentSize && c.caps.Resume && !b.Policy.drops() &&
-		!c.sendClosed && !c.ended && len(c.rooms) == 0 &&
+		!c.sendClosed && !c.ended && c.mayPass() &&
 		c.q.messages < b.Messages && c.q.bytes+n+8 <= b.Bytes && c.stage.list.len() == 0 && n <= c.most()
 }
 
@@ -171,6 +171,9 @@ func (c *Connection) accept(data []byte, u protocol.UnitFlags) {
 	}
 	c.q.accepted++
 	c.q.messages++
+	if len(c.rooms) > 0 {
+		c.passed++
+	}
 }
 
 // send is the long way of every message.
@@ -269,7 +272,7 @@ func (c *Connection) sendError() error {
 // held.
 func (c *Connection) tryAdmit(w *wireMessage, turn chan struct{}) (id uint64, ok bool) {
 	b := &c.bounds
-	if len(c.rooms) > 0 && c.rooms[0] != turn && (!b.Policy.drops() || w.awaited()) {
+	if len(c.rooms) > 0 && c.rooms[0] != turn && !c.mayPass() && (!b.Policy.drops() || w.awaited()) {
 		return 0, false
 	}
 	if b.Policy.drops() {
@@ -280,6 +283,9 @@ func (c *Connection) tryAdmit(w *wireMessage, turn chan struct{}) (id uint64, ok
 	size := w.size()
 	if c.q.messages >= b.Messages || c.q.messages > 0 && c.q.bytes+c.stage.bytes+size > max(b.Bytes, size) {
 		return 0, false
+	}
+	if len(c.rooms) > 0 && c.rooms[0] != turn {
+		c.passed++
 	}
 	c.q.accepted++
 	c.q.messages++
@@ -297,10 +303,22 @@ func (c *Connection) leave(turn chan struct{}) {
 	if turn == nil {
 		return
 	}
-	if i := slices.Index(c.rooms, turn); i >= 0 {
+	i := slices.Index(c.rooms, turn)
+	if i == 0 {
+		c.passed = 0
+	}
+	if i >= 0 {
 		c.rooms = slices.Delete(c.rooms, i, i+1)
 	}
 	c.wakeRooms()
+}
+
+// mayPass says whether a message may be accepted before those who wait for room. If
+// each had to stand in line, senders that come faster than the link takes would hand
+// over to one another at each message for ever. So some may pass whoever is first; then
+// nobody. c.mu is held.
+func (c *Connection) mayPass() bool {
+	return len(c.rooms) == 0 || c.passed < c.bounds.Messages/8
 }
 
 // wakeRooms lets the first of those who wait for room look again. c.mu is held.
