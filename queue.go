@@ -90,7 +90,7 @@ func (q *sendQueue) addSmall(u protocol.UnitFlags, flags protocol.Flags, payload
 	}
 	g, t := q.groups.at(n-1), q.tail
 	most := len(payload) + protocol.SmallFraming
-	if g.closed || g.end-g.start-protocol.HeadSize+most > protocol.GroupSize || cap(t.buf)-len(t.buf) < most {
+	if !q.takes(g, most) {
 		return false
 	}
 	t.buf = protocol.AppendSmall(t.buf, u, payload)

@@ -91,8 +91,8 @@ func TestAddSmallIsAddMessage(t *testing.T) {
 	taken := 0
 	for i := range 3000 {
 		payload := bytes.Repeat([]byte{byte(i)}, i*7919%(protocol.MaxSmall+100)>>(i%14))
-		u := protocol.UnitFlags(i % 2) //nolint:gosec // UnitAcked or none
-		flags := protocol.Flags(i % 3) //nolint:gosec // three of them
+		u := protocol.UnitFlags(i % 2)
+		flags := protocol.Flags(i % 3)
 		if short.addSmall(u, flags, payload) {
 			taken++
 		} else {
@@ -118,4 +118,17 @@ func TestAddSmallIsAddMessage(t *testing.T) {
 	require.Equal(t, long.appended, short.appended)
 	require.Equal(t, long.bytes, short.bytes)
 	require.Equal(t, long.largest, short.largest)
+}
+
+// A group whose body goes on elsewhere may be open still, for more of the same; nothing
+// can be put before it.
+func TestAddSmallLeavesWhatIsReferredTo(t *testing.T) {
+	q := newSendQueue(false)
+	g := q.addAlone(0, 0, nil, []byte("elsewhere"), true)
+	g.closed = false
+	require.False(t, q.addSmall(0, 0, []byte("x")))
+	q.addMessage(0, 0, nil, []byte("x"))
+	require.Equal(t, 2, q.groups.len())
+	require.True(t, q.addSmall(0, 0, []byte("y")))
+	require.Equal(t, 2, q.groups.len())
 }
