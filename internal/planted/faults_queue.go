@@ -16,14 +16,14 @@ var queueFaults = []fault{
 	},
 	{
 		name: "queue/open-while-written", file: "queue.go", tests: ofRoot,
-		old:    `if !g.closed && g.bytes()+need <= protocol.GroupSize && cap(q.tail.buf)-len(q.tail.buf) >= need {`,
-		bad:    `if g.bytes()+need <= protocol.GroupSize && cap(q.tail.buf)-len(q.tail.buf) >= need {`,
+		old:    `return !g.closed && g.ref == nil && g.bytes()+n <= protocol.GroupSize && cap(q.tail.buf)-len(q.tail.buf) >= n`,
+		bad:    `return g.ref == nil && g.bytes()+n <= protocol.GroupSize && cap(q.tail.buf)-len(q.tail.buf) >= n`,
 		breaks: "a message joins a group that was written already",
 	},
 	{
 		name: "queue/group-too-large", file: "queue.go", tests: ofRoot,
-		old:    `if !g.closed && g.bytes()+need <= protocol.GroupSize && cap(q.tail.buf)-len(q.tail.buf) >= need {`,
-		bad:    `if !g.closed && cap(q.tail.buf)-len(q.tail.buf) >= need {`,
+		old:    `return !g.closed && g.ref == nil && g.bytes()+n <= protocol.GroupSize && cap(q.tail.buf)-len(q.tail.buf) >= n`,
+		bad:    `return !g.closed && g.ref == nil && cap(q.tail.buf)-len(q.tail.buf) >= n`,
 		breaks: "a group becomes larger than a frame may be",
 	},
 	{
