@@ -117,7 +117,7 @@ func (p *blobPace) measure(f *flown, bytes int64, now time.Time) {
 	if grown && !full {
 		carried *= 2
 	}
-	p.bound = blob.Chunk * (1 + int64((carried+p.rate*paceSlack.Seconds())/blob.Chunk+0.5))
+	p.bound = blob.Chunk * (1 + int64((carried+p.rate*paceSlack.Seconds())/blob.Chunk))
 }
 
 // fly counts a chunk that is written; true: it has to ask for an answer. c.mu is held.
