@@ -310,6 +310,34 @@ func TestMeetAtAPipe(t *testing.T) {
 	}
 }
 
+// A sender that meets a receiver again and again, each as fast as it can: a second
+// connection to a pipe that has its one would be heard by nobody.
+func TestMeetAtAPipeLosesNothing(t *testing.T) {
+	a, o := pipe(t)
+	o.PipeMessages = true
+	const many = 100
+	ctx := bounded(t)
+	go func() {
+		for i := range many {
+			c, _, err := Meet(ctx, a, o)
+			if !assert.NoError(t, err) {
+				return
+			}
+			_, err = fmt.Fprint(c, "message ", i)
+			assert.NoError(t, err)
+			assert.NoError(t, c.Close())
+		}
+	}()
+	for i := range many {
+		c, _, err := Meet(ctx, a, o)
+		require.NoError(t, err)
+		got, err := io.ReadAll(c)
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint("message ", i), string(got))
+		require.NoError(t, c.Close())
+	}
+}
+
 // The original waits for ever.
 func TestN14MeetAtAPipeEndsWithItsContext(t *testing.T) {
 	a, o := pipe(t)
