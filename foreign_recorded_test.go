@@ -169,7 +169,7 @@ func (o *original) hear(t *testing.T, enough func() bool) {
 
 // answer acknowledges modes and ends of texts, of which serpy2 has none.
 func (o *original) answer() {
-	var answers string
+	var answers strings.Builder
 	for {
 		end := bytes.IndexByte(o.heard[o.parsed:], 0x1f)
 		if end < 0 {
@@ -180,14 +180,14 @@ func (o *original) answer() {
 		switch {
 		case bytes.HasPrefix(block, []byte("\x01SETMODE")):
 			o.mode = block[len(block)-1] - '0'
-			answers += "\x01ACKMODCG\x1f"
+			answers.WriteString("\x01ACKMODCG\x1f")
 		case o.mode&1 != 0 && !bytes.HasPrefix(block, []byte("\x01ACK")):
-			answers += strings.Repeat("\x01ACKEOT!!\x1f", bytes.Count(block, []byte{4}))
+			answers.WriteString(strings.Repeat("\x01ACKEOT!!\x1f", bytes.Count(block, []byte{4})))
 		}
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	_, _ = o.conn.Write([]byte(answers))
+	_, _ = o.conn.Write([]byte(answers.String()))
 }
 
 // broken are the recordings in which the original breaks its own framing, or sends what
