@@ -246,7 +246,7 @@ func (t *table) growth(b *strings.Builder, all []work) {
 			b.WriteString("\n### How the cost grows\n\n| serpy alone | |\n|---|---:|\n")
 		}
 		value := figure(r.Median.Value) + " ns a message"
-		if strings.HasPrefix(w.name, "size-") {
+		if w.ref == "rawtcp" {
 			value += fmt.Sprintf("; a bare socket has %s of that", percent(r.Ratio))
 		}
 		if w.unit == bytesAll {

@@ -127,7 +127,7 @@ func growth(quick bool) []work {
 			break
 		}
 		all = append(all, work{
-			name: fmt.Sprintf("conns-%d", n), title: grouped(n) + " connections", unit: nanos, ref: "conns-1/serpy", alone: true,
+			name: fmt.Sprintf("conns-%d", n), title: grouped(n) + " connections", unit: nanos, ref: "rawtcp", alone: true,
 			once: n >= 1000,
 			spec: peer.Spec{Kind: peer.Spread, Net: peer.TCP, Size: small, Conns: n},
 		})

@@ -69,3 +69,25 @@ func share(n, parts, i int) int {
 	}
 	return k
 }
+
+// Burst is how many messages a connection gets before the next one has its turn.
+const Burst = 64
+
+// spread has n messages sent over so many connections in turn, to each its share.
+func spread(conns, n int, send func(i, k int) error) error {
+	left := make([]int, conns)
+	for i := range left {
+		left[i] = share(n, conns, i)
+	}
+	for n > 0 {
+		for i := range left {
+			k := min(left[i], Burst)
+			if err := send(i, k); err != nil {
+				return err
+			}
+			left[i] -= k
+			n -= k
+		}
+	}
+	return nil
+}

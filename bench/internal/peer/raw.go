@@ -22,10 +22,10 @@ func rawPeers() []Peer {
 	return []Peer{
 		raw("rawtcp", "a TCP socket, a length of 4 bytes before each message, buffers of 64 KiB; the caller flushes",
 			func(s Spec) string {
-				if s.Kind == Depth || s.Kind == Spread {
+				if s.Kind == Depth {
 					return "has no queues"
 				}
-				return only(TCP+TLS, OneWay, PingPong, Acked, FanOut, Idle)(s)
+				return only(TCP+TLS, OneWay, PingPong, Acked, FanOut, Idle, Spread)(s)
 			}),
 		raw("rawtcp-memory", "the same frames lie in memory already and go out in writes of 256 KiB",
 			func(s Spec) string {
@@ -78,7 +78,11 @@ func newRawLink(c net.Conn, s Spec) *rawLink {
 	if s.Kind == Idle { // the default size, and nothing to write
 		return &rawLink{conn: c, r: bufio.NewReader(r)}
 	}
-	return &rawLink{conn: c, r: bufio.NewReaderSize(r, rawBuffer), w: bufio.NewWriterSize(c, rawBuffer), into: make([]byte, max(s.Size, Confirmed))}
+	size := rawBuffer
+	if s.Kind == Spread { // as much as is sent at once: there are many of them
+		size = Burst * (s.Size + 4)
+	}
+	return &rawLink{conn: c, r: bufio.NewReaderSize(r, size), w: bufio.NewWriterSize(c, size), into: make([]byte, max(s.Size, Confirmed))}
 }
 
 func (l *rawLink) send(data []byte) error {
@@ -109,7 +113,7 @@ func rawListen(ctx context.Context, s Spec) (Side, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	side := &rawSide{spec: s, listener: l, accepted: make(chan net.Conn, 1024)}
+	side := &rawSide{spec: s, listener: l, accepted: make(chan net.Conn, max(1024, s.Conns))} // all of them before the first run
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -193,6 +197,8 @@ func (s *rawSide) Run(ctx context.Context, n int) (Outcome, error) {
 		return Outcome{}, s.links[0].confirm(n)
 	case FanOut:
 		return Outcome{}, each(len(s.links), func(i int) error { return s.links[i].stream(n, make([]byte, s.spec.Size)) })
+	case Spread:
+		return Outcome{}, each(conns, func(i int) error { return s.links[i].drain(share(n, conns, i)) })
 	case Idle:
 		for _, l := range s.links {
 			s.idle.Go(func() { _, _ = l.receive() })
@@ -226,6 +232,8 @@ func (s *rawSide) client(n int) (Outcome, error) {
 		return Outcome{}, l.window(n, s.spec.Window, data)
 	case FanOut:
 		return Outcome{}, each(len(s.links), func(i int) error { return s.links[i].drain(n) })
+	case Spread:
+		return Outcome{}, spread(len(s.links), n, func(i, k int) error { return s.links[i].stream(k, data) })
 	default:
 		return Outcome{}, errRun
 	}

@@ -224,7 +224,7 @@ func (s *serpySide) client(ctx context.Context, n int) (Outcome, error) {
 	case FanOut:
 		return Outcome{}, each(len(s.links), func(i int) error { return s.drain(ctx, s.links[i], n) })
 	case Spread:
-		return Outcome{}, s.spread(ctx, n, data)
+		return Outcome{}, spread(len(s.links), n, func(i, k int) error { return s.stream(ctx, s.links[i], k, data) })
 	case Depth:
 		return s.fill(ctx, n, data)
 	default:
@@ -379,28 +379,6 @@ func (s *serpySide) broadcast(ctx context.Context, n int) error {
 	for range n {
 		if err := s.server.BroadcastWait(ctx, m); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// Burst is how many messages a connection gets before the next one has its turn.
-const Burst = 64
-
-// spread sends n messages over all connections in turn, to each its share.
-func (s *serpySide) spread(ctx context.Context, n int, data []byte) error {
-	left := make([]int, len(s.links))
-	for i := range left {
-		left[i] = share(n, len(left), i)
-	}
-	for n > 0 {
-		for i, c := range s.links {
-			k := min(left[i], Burst)
-			if err := s.stream(ctx, c, k, data); err != nil {
-				return err
-			}
-			left[i] -= k
-			n -= k
 		}
 	}
 	return nil
