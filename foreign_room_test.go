@@ -15,6 +15,9 @@ import (
 
 	"github.com/serpy-go/serpy"
 	"github.com/serpy-go/serpy/protocol"
+	"github.com/serpy-go/serpy/protocol/charset"
+	wireline "github.com/serpy-go/serpy/protocol/line"
+	"github.com/serpy-go/serpy/protocol/npipes"
 	"github.com/serpy-go/serpy/protocol/serpy1"
 	"github.com/serpy-go/serpy/protocol/serpy2"
 )
@@ -184,13 +187,17 @@ var mangled = []struct {
 	{serpy2.Wire{}, "a long int", serpy2Says(0x01, strings.Repeat("\x01", 9)), true, "int"},
 	{serpy2.Wire{}, "no head", "garbage that is long enough", false, "beginning"},
 	{serpy2.Wire{}, "a length that is a lie", "\xde\xca\xfe\xca\xfe\x81\x00\x00\x00\x00\xff\xff\xff\xff", false, "4294967295"},
+	{wireline.Wire{MaxLine: 20}, "a long line", strings.Repeat("x", 30) + "\n", true, "too long"},
+	{wireline.Wire{MaxLine: 20, Long: wireline.Refuse}, "a long line that ends it", strings.Repeat("x", 30) + "\n", false, "too long"},
+	{wireline.Wire{Charset: charset.UTF8}, "a line that is no text", "\xff\n", true, "line"},
+	{wireline.Wire{Blocks: true}, "a block that is too large", "#9999999999", false, "block"},
 }
 
 // Every kind of bad input is told, and has the consequence that the wire's rules say;
 // the connection goes on where it may, and is never deaf.
 func TestMangledInput(t *testing.T) {
-	greeting := map[string]string{"serpy": "hello\x1f", "serpy2": serpy2Says(0x81, "hello")}
-	again := map[string]string{"serpy": "\x01SETMODE0\x1fagain\x1f", "serpy2": serpy2Says(0x81, "again")}
+	greeting := map[string]string{"serpy": "hello\x1f", "serpy2": serpy2Says(0x81, "hello"), "line": "hello\n"}
+	again := map[string]string{"serpy": "\x01SETMODE0\x1fagain\x1f", "serpy2": serpy2Says(0x81, "again"), "line": "again\n"}
 	for _, bad := range mangled {
 		t.Run(bad.wire.Name()+"/"+bad.what, func(t *testing.T) {
 			o := on(bad.wire)
@@ -221,5 +228,34 @@ func TestMangledInput(t *testing.T) {
 			require.NoError(t, c.Send(t.Context(), []byte("not deaf")))
 			require.NoError(t, c.Flush(t.Context()))
 		})
+	}
+}
+
+// A message of npipes that is none ends its link, and says why; one that is cut short is
+// told, too, and none is taken for an empty text.
+func TestMangledMessagesOfNpipes(t *testing.T) {
+	for bad, fault := range map[string]string{
+		"\x00\x00\x00\x0d\x00\x00\x00\x05Hello\x00\x00\x00\x01":    "CRC",
+		"\x00\x00\x00\x0e\x00\x00\x00\x05Hello\xf7\xd1\x89\x82":    "message length",
+		"\x00\x00\x00\x0d\x00\x00\x00\x05Hello\xf7\xd1\x89\x82!":   "behind",
+		"\x0d\x00\x00\x00\x05\x00\x00\x00Hello\xf7\xd1\x89\x82":    "too large",
+		"\x00\x00\x00\x0d\x00\x00\x00\x05H\xe9llo\xf7\xd1\x89\x82": "ascii",
+		"\x00\x00\x00\x0d\x00\x00\x00\x05Hel":                      "",
+	} {
+		c, conn := listening(t, on(npipes.Wire{CRC: true}), "")
+		_, _ = conn.Write([]byte(bad))
+		if fault == "" {
+			require.NoError(t, conn.Close())
+		}
+		<-c.Done()
+		_, err := c.Receive(t.Context())
+		require.Error(t, err)
+		if fault == "" {
+			require.ErrorContains(t, event[serpy.WireFault](t, c).Err, "cut short")
+			continue
+		}
+		var wrong *serpy.ProtocolError
+		require.ErrorAs(t, c.Err(), &wrong)
+		require.ErrorContains(t, wrong, fault)
 	}
 }
