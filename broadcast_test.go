@@ -122,3 +122,34 @@ func TestBroadcastWait(t *testing.T) {
 	require.Zero(t, account(t, n+2, <-slow.all))
 	require.Equal(t, 1, account(t, n+2, <-little.all), "it takes no messages of that size, and is told")
 }
+
+// What is broadcast and what is sent to one peer come in the order in which they were
+// accepted.
+func TestBroadcastAndSendAreInOrder(t *testing.T) {
+	conns := make(chan *serpy.Connection, 1)
+	s := serve(t, nil, func(ctx context.Context, c *serpy.Connection) error {
+		conns <- c
+		return deaf(ctx, c)
+	})
+	client := dial(t, s, nil)
+	c := <-conns
+	const n = 3000
+	failed := make(chan error, 1)
+	go func() {
+		var err error
+		for i := 0; i < n && err == nil; i++ {
+			if i%7 < 5 { // several in a row, of either kind
+				err = s.BroadcastWait(t.Context(), serpy.Message{Data: fmt.Append(nil, i)})
+			} else {
+				err = c.Send(t.Context(), fmt.Append(nil, i))
+			}
+		}
+		failed <- err
+	}()
+	for i := range n {
+		m, err := client.Receive(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint(i), m.String())
+	}
+	require.NoError(t, <-failed)
+}
