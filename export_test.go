@@ -17,3 +17,13 @@ func NoStock(t *testing.T) {
 		})
 	}
 }
+
+// Stocked is how many bytes the process keeps to serve again.
+func Stocked() (n int64) {
+	for _, s := range []*stock{&chunkStock, &slabStock, &smallSlabStock, &smallStock, &mediumStock, &middleStock} {
+		s.mu.Lock()
+		n += int64(len(s.free) * s.size)
+		s.mu.Unlock()
+	}
+	return n
+}
