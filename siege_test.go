@@ -87,12 +87,12 @@ func (s *siege) under(t *testing.T, times int, attack func()) {
 	}
 	s.calm(t)
 	eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines })
-	require.Equal(t, goroutines, steady())
+	require.LessOrEqual(t, steady(), goroutines, "some of before may have been on their way out")
 	after := heap()
 	for try := 0; try < 5 && !near(before, after); try++ {
 		after = heap() // a pool lets go of what it has at the second collection
 	}
-	t.Logf("%d times: %d KiB in use before, %d KiB after (%+.1f %%); %d goroutines before and after",
+	t.Logf("%d times: %d KiB in use before, %d KiB after (%+.1f %%); %d goroutines before",
 		times, before>>10, after>>10, 100*(float64(after)/float64(before)-1), goroutines)
 	require.True(t, near(before, after) || raceEnabled, "%d bytes in use before, %d after", before, after)
 }
