@@ -396,10 +396,13 @@ func TestOneMessageALinkFromTheListener(t *testing.T) {
 		assert.Equal(t, "for whoever comes", m.String())
 		assert.Nil(t, m.Gap, "nothing was lost")
 	}
-	links := c.Stats().Links
 	require.NoError(t, c.Send(t.Context(), []byte("x")))
-	require.NoError(t, c.Flush(t.Context()))
-	assert.LessOrEqual(t, c.Stats().Links, links+2, "nothing is dialled for nothing")
+	// The listener may be first, again and again, or at the same time.
+	if err := c.Flush(t.Context()); err != nil {
+		require.ErrorIs(t, err, serpy.ErrUnconfirmed)
+	}
+	end := c.Stats()
+	assert.LessOrEqual(t, end.Links, int(end.Received)+2, "nothing is dialled for nothing")
 	require.NoError(t, c.Close())
 }
 
