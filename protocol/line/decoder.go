@@ -253,8 +253,9 @@ func (d *decoder) line(r *run, b []byte, n int) error {
 	return nil
 }
 
-// Finish says what became of a line without an end: under Cut it is handed over as a
-// piece that is Unended, and otherwise dropped.
+// Finish says what became of a line without an end: under Cut it is handed over in
+// pieces that are Unended, and otherwise dropped. There are several where the bytes that
+// might have been the begin of an end make it too long.
 func (d *decoder) Finish() (protocol.Frame, error) {
 	d.part = append(d.part, d.left[:d.unused]...)
 	defer d.forget()
@@ -263,8 +264,14 @@ func (d *decoder) Finish() (protocol.Frame, error) {
 		return protocol.Frame{}, nil
 	case d.long == Cut:
 		r := run{}
-		err := r.add(d.charset, d.fields(Unended, false), d.part)
-		return r.frame(), err
+		for rest := d.part; len(rest) > 0; {
+			n := min(len(rest), d.longest)
+			if err := r.add(d.charset, d.fields(Unended, false), rest[:n]); err != nil {
+				return protocol.Frame{}, err // Latin1 has them all
+			}
+			rest = rest[n:]
+		}
+		return r.frame(), nil
 	}
 	return protocol.Frame{}, &protocol.DroppedError{Err: fmt.Errorf("%w: %d bytes of it", errUnended, d.dropped+len(d.part))}
 }

@@ -103,7 +103,10 @@ func TestStreamsCutShort(t *testing.T) {
 	for _, test := range streams {
 		for n := range test.stream {
 			all := received(t, test.wire, test.limit, test.stream[:n]).all
-			if len(all) > 0 && len(all) <= len(test.want) && all[len(all)-1] != test.want[len(all)-1] {
+			for range 2 { // a line without an end may be two pieces
+				if len(all) == 0 || len(all) > len(test.want) || all[len(all)-1] == test.want[len(all)-1] {
+					break
+				}
 				last := all[len(all)-1]
 				assert.True(t, strings.Contains(last.err, "within a line") || last.tag == line.Unended || test.wire.Ends[0] == "ENDING", "%s at %d: %v", test.name, n, last)
 				all = all[:len(all)-1]
