@@ -131,10 +131,14 @@ func openPipe(ctx context.Context, a Address, o Options) (*pipeConn, error) {
 	case err != nil:
 		return nil, err
 	case file.Mode()&fs.ModeSticky != 0:
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		if path, err = claim(path); err != nil {
 			return nil, err
 		}
 		defer func() { _ = os.Remove(path) }()
+		ctx = context.WithoutCancel(ctx) // it takes no time, and nobody else finds the socket any more
 	}
 	c, err := dialer(o, false).DialContext(ctx, network, path)
 	switch {
