@@ -34,3 +34,20 @@ func TestWhoWaitsForRoomIsPassedByFew(t *testing.T) {
 	require.ErrorIs(t, err, ErrQueueFull)
 	require.Zero(t, c.sendSmall([]byte("small"), 0, false))
 }
+
+// So it is under a policy that drops, where messages that somebody waits for are kept
+// and wait for room themselves.
+func TestWhoWaitsForRoomUnderADroppingPolicyIsPassedByFew(t *testing.T) {
+	o := must(t)
+	o.SendQueue.Messages, o.SendQueue.Policy = 80, DropOldest
+	c := newConnection(o, nil, "", Native)
+	c.newSession(newID(), newID(), 0)
+	first := make(chan struct{}, 1)
+	c.rooms = []chan struct{}{first}
+	for range 10 {
+		_, err := c.TrySend(Message{Mode: Acked})
+		require.NoError(t, err)
+	}
+	_, err := c.TrySend(Message{Mode: Acked})
+	require.ErrorIs(t, err, ErrQueueFull)
+}

@@ -278,6 +278,9 @@ func (c *Connection) tryAdmit(w *wireMessage, turn chan struct{}) (id uint64, ok
 	if b.Policy.drops() {
 		id, dropped, ok := c.offer(w)
 		c.stats.dropped += uint64(dropped) //nolint:gosec // not negative
+		if ok && w.awaited() && len(c.rooms) > 0 && c.rooms[0] != turn {
+			c.passed++
+		}
 		return id, ok
 	}
 	size := w.size()
