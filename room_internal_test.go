@@ -51,3 +51,17 @@ func TestWhoWaitsForRoomUnderADroppingPolicyIsPassedByFew(t *testing.T) {
 	_, err := c.TrySend(Message{Mode: Acked})
 	require.ErrorIs(t, err, ErrQueueFull)
 }
+
+// So it is where the messages have no bound, and a large one waits for bytes.
+func TestWhoWaitsForBytesIsPassedByFew(t *testing.T) {
+	o := must(t)
+	o.SendQueue.Messages = maxQueueMessages
+	c := newConnection(o, nil, "", Native)
+	c.newSession(newID(), newID(), 0)
+	c.rooms = []chan struct{}{make(chan struct{}, 1)}
+	passed := 0
+	for passed < 100_000 && c.sendSmall([]byte("small"), 0, false) != 0 {
+		passed++
+	}
+	require.LessOrEqual(t, passed, defaultMessages)
+}
