@@ -40,7 +40,7 @@ func Dial(ctx context.Context, address string, o *Options) (*Connection, error) 
 	c := newConnection(opt, nil, address, opt.Wires[0])
 	c.newSession(newID(), newID(), 0)
 	first := make(chan error, 1)
-	go c.run(first)
+	go (&dialling{c: c, r: newRedialler(&opt.Reconnect), first: first}).run()
 	if opt.Reconnect.FirstDial == InBackground {
 		return c, nil
 	}
@@ -112,61 +112,73 @@ func (r *redialler) next() (delay time.Duration, ok bool) {
 	return delay, true
 }
 
-// run is the goroutine of a dialled connection: it dials, reads the link, and dials
-// again, until the end. It closes done last.
-func (c *Connection) run(first chan<- error) {
-	r := newRedialler(&c.opt.Reconnect)
-	for attempt := 1; ; attempt++ {
-		err := c.runLink(r, first, attempt)
-		if c.mustEnd(err) {
-			c.finishDialled(err, first)
+// A dialling is how a dialled connection comes to its links: one goroutine at a time
+// dials, hands over to the reader of the link, and goes on in that when the link has
+// ended.
+type dialling struct {
+	c     *Connection
+	r     *redialler
+	first chan<- error // how the first attempt ended; nil: it is known
+	up    time.Time    // when the present link came up
+}
+
+// run dials until a link is up, or until the end. It closes done last.
+func (d *dialling) run() {
+	for {
+		l, err := d.c.connect(d.r.attempts + 1)
+		if err == nil {
+			d.tell(nil)
+			d.up = time.Now()
+			l.start(func(err error) { d.linkEnded(l, err) })
 			return
 		}
-		if attempt == 1 && first != nil && c.opt.Reconnect.FirstDial == FailFast && c.neverUp() {
-			c.finishDialled(err, first)
-			return
-		}
-		if c.statsLinks() > 0 && !c.awaitDemand() {
-			c.finishDialled(err, first)
-			return
-		}
-		if errors.Is(err, errMessageDone) {
-			continue
-		}
-		if !c.pause(r, err) {
-			c.finishDialled(err, first)
+		if !d.again(d.c.sessionGone(err)) {
 			return
 		}
 	}
 }
 
-// runLink makes a link and reads it to its end.
-func (c *Connection) runLink(r *redialler, first chan<- error, attempt int) error {
-	l, err := c.connect(r.attempts + 1)
-	if err != nil {
-		return c.sessionGone(err)
-	}
-	if attempt == 1 || c.statsLinks() == 1 {
-		select {
-		case first <- nil:
-		default:
-		}
-	}
-	up := time.Now()
-	err = l.ended(l.read())
+// linkEnded goes on when a link has ended.
+func (d *dialling) linkEnded(l *link, err error) {
+	c := d.c
+	err = l.ended(err)
 	broken := c.detachLink(l, err)
 	c.mu.Lock()
 	progress := c.stats.progress
 	c.stats.progress = false
 	c.mu.Unlock()
-	r.linked(time.Since(up), progress)
-	if l.foreign != nil {
-		return c.foreignLost(err)
+	d.r.linked(time.Since(d.up), progress)
+	switch {
+	case l.foreign != nil:
+		err = c.foreignLost(err)
+	case broken || errors.Is(err, errGoingAway):
+		err = c.loseSession(err)
 	}
-	if broken || errors.Is(err, errGoingAway) {
-		return c.loseSession(err)
+	if d.again(err) {
+		d.run()
 	}
-	return err
+}
+
+// again waits until the next attempt is due; false: there is none, and the connection
+// has ended.
+func (d *dialling) again(err error) bool {
+	c := d.c
+	failed := d.first != nil && c.opt.Reconnect.FirstDial == FailFast && c.neverUp()
+	if !c.mustEnd(err) && !failed && (c.statsLinks() == 0 || c.awaitDemand()) &&
+		(errors.Is(err, errMessageDone) || c.pause(d.r, err)) {
+		return true
+	}
+	c.finishDialled(err)
+	d.tell(err)
+	return false
+}
+
+// tell tells Dial how the first attempt ended.
+func (d *dialling) tell(err error) {
+	if d.first != nil {
+		d.first <- err // has room for one
+		d.first = nil
+	}
 }
 
 // connect dials and shakes hands.
@@ -282,7 +294,7 @@ func (c *Connection) pause(r *redialler, err error) bool {
 }
 
 // finishDialled ends the connection.
-func (c *Connection) finishDialled(err error, first chan<- error) {
+func (c *Connection) finishDialled(err error) {
 	c.mu.Lock()
 	closing, failure := c.closing, c.failure
 	c.mu.Unlock()
@@ -299,12 +311,6 @@ func (c *Connection) finishDialled(err error, first chan<- error) {
 	default:
 		lost := &SessionLostError{Unconfirmed: c.unconfirmed(), Err: err}
 		c.finish(lost, lost)
-	}
-	if first != nil {
-		select {
-		case first <- err:
-		default:
-		}
 	}
 }
 

@@ -100,22 +100,29 @@ func (l *link) unread() {
 	}
 }
 
-// attend reads the link while nobody else does, to its end.
-func (l *link) attend() error {
+// attend reads the link while nobody else does, to its end; or until something came
+// after a silence: then again is true, and it goes on where it was.
+func (l *link) attend() (again bool, err error) {
 	t := &l.turn
 	for t.broken == nil {
-		t.woke = false
-		if err := l.step(); err != nil && !errors.Is(err, errInterrupted) {
-			return err
-		}
 		if l.shared && t.woke && !l.c.needsReader() { // it may come to read itself
 			l.pass()
 			for took := false; !took; took = t.take() {
 				<-t.call
 			}
+			t.woke = false
+			continue
+		}
+		t.woke = false
+		heard := l.heard
+		if err := l.step(); err != nil && !errors.Is(err, errInterrupted) {
+			return false, err
+		}
+		if l.heard.Sub(heard) > restAfter {
+			return true, nil
 		}
 	}
-	return t.broken
+	return false, t.broken
 }
 
 // retire ends the turns: the link has ended, and its own reader has the last one.
