@@ -22,7 +22,7 @@ func closedByPeer() *CloseError {
 // foreignEnded ends the connection of a server whose foreign link has ended.
 func (s *Server) foreignEnded(c *Connection, l *link, err error) {
 	c.detachLink(l, err)
-	defer close(l.gone)
+	defer l.left()
 	c.mu.Lock()
 	closing, failure := c.closing, c.failure
 	c.mu.Unlock()

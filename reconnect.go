@@ -40,7 +40,7 @@ func Dial(ctx context.Context, address string, o *Options) (*Connection, error) 
 	c := newConnection(opt, nil, address, opt.Wires[0])
 	c.newSession(newID(), newID(), 0)
 	first := make(chan error, 1)
-	go (&dialling{c: c, r: newRedialler(&opt.Reconnect), first: first}).run()
+	go (&dialling{c: c, ctx: c.untilStopped(), r: newRedialler(&opt.Reconnect), first: first}).run()
 	if opt.Reconnect.FirstDial == InBackground {
 		return c, nil
 	}
@@ -54,6 +54,36 @@ func Dial(ctx context.Context, address string, o *Options) (*Connection, error) 
 		return nil, opError("dial", err)
 	}
 	return c, nil
+}
+
+// stop ends dialling and waiting to dial, for good.
+func (c *Connection) stop() {
+	c.halted.Store(true)
+	c.settle()
+}
+
+// settle ends the context of untilStopped.
+func (c *Connection) settle() {
+	c.mu.Lock()
+	unwait := c.unwait
+	c.unwait = nil
+	c.mu.Unlock()
+	if unwait != nil {
+		unwait()
+	}
+}
+
+// untilStopped gives the context for dialling and for waiting to dial. It is there only
+// meanwhile: most connections are up nearly always.
+func (c *Connection) untilStopped() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	c.mu.Lock()
+	c.unwait = cancel
+	c.mu.Unlock()
+	if c.halted.Load() {
+		cancel()
+	}
+	return ctx
 }
 
 // abandon ends a connection that nobody has seen, and waits for it.
@@ -117,18 +147,23 @@ func (r *redialler) next() (delay time.Duration, ok bool) {
 // ended.
 type dialling struct {
 	c     *Connection
-	r     *redialler
-	first chan<- error // how the first attempt ended; nil: it is known
-	up    time.Time    // when the present link came up
+	ctx   context.Context // see untilStopped
+	r     *redialler      // nil: no attempt failed since it last began anew
+	first chan<- error    // how the first attempt ended; nil: it is known
+	up    time.Time       // when the present link came up
 }
 
 // run dials until a link is up, or until the end. It closes done last.
 func (d *dialling) run() {
 	for {
-		l, err := d.c.connect(d.r.attempts + 1)
+		l, err := d.c.connect(d.ctx, d.r.attempts+1)
 		if err == nil {
 			d.tell(nil)
 			d.up = time.Now()
+			d.c.settle()
+			if d.ctx = nil; d.r.attempts == 0 {
+				d.r = nil
+			}
 			l.start(func(err error) { d.linkEnded(l, err) })
 			return
 		}
@@ -147,7 +182,11 @@ func (d *dialling) linkEnded(l *link, err error) {
 	progress := c.stats.progress
 	c.stats.progress = false
 	c.mu.Unlock()
+	if d.r == nil {
+		d.r = newRedialler(&c.opt.Reconnect)
+	}
 	d.r.linked(time.Since(d.up), progress)
+	d.ctx = c.untilStopped()
 	switch {
 	case l.foreign != nil:
 		err = c.foreignLost(err)
@@ -164,8 +203,8 @@ func (d *dialling) linkEnded(l *link, err error) {
 func (d *dialling) again(err error) bool {
 	c := d.c
 	failed := d.first != nil && c.opt.Reconnect.FirstDial == FailFast && c.neverUp()
-	if !c.mustEnd(err) && !failed && (c.statsLinks() == 0 || c.awaitDemand()) &&
-		(errors.Is(err, errMessageDone) || c.pause(d.r, err)) {
+	if !c.mustEnd(err) && !failed && (c.statsLinks() == 0 || c.awaitDemand(d.ctx)) &&
+		(errors.Is(err, errMessageDone) || c.pause(d.ctx, d.r, err)) {
 		return true
 	}
 	c.finishDialled(err)
@@ -182,13 +221,13 @@ func (d *dialling) tell(err error) {
 }
 
 // connect dials and shakes hands.
-func (c *Connection) connect(attempt int) (*link, error) {
-	ctx, cancel := c.stopped, context.CancelFunc(func() {})
+func (c *Connection) connect(ctx context.Context, attempt int) (*link, error) {
+	dialling, cancel := ctx, context.CancelFunc(func() {})
 	if c.opt.DialTimeout < off {
-		ctx, cancel = context.WithTimeout(ctx, c.opt.DialTimeout)
+		dialling, cancel = context.WithTimeout(ctx, c.opt.DialTimeout)
 	}
 	defer cancel()
-	conn, err := c.dial(ctx)
+	conn, err := c.dial(dialling)
 	if err != nil {
 		return nil, &LinkError{Op: "dial", Addr: c.address, Attempt: attempt, Err: err}
 	}
@@ -196,9 +235,9 @@ func (c *Connection) connect(attempt int) (*link, error) {
 	l.c = c
 	l.peer = peerOf(conn, c.address, c.codec.Name())
 	if c.caps.Resume {
-		err = l.greet(c.stopped)
+		err = l.greet(ctx)
 	} else {
-		l.hello = protocol.Hello{MaxMessage: 1 << 62}
+		l.hello.MaxMessage = 1 << 62
 	}
 	if err == nil {
 		err = c.attachLink(l)
@@ -226,8 +265,8 @@ func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // peerOf is what is known of a peer by its conn alone.
-func peerOf(conn net.Conn, address, wire string) Peer {
-	p := Peer{Address: address, Wire: wire, Local: conn.LocalAddr(), Remote: conn.RemoteAddr()}
+func peerOf(conn net.Conn, address, wire string) *Peer {
+	p := &Peer{Address: address, Wire: wire, Local: conn.LocalAddr(), Remote: conn.RemoteAddr()}
 	if t, ok := conn.(*tls.Conn); ok {
 		state := t.ConnectionState()
 		p.TLS = &state
@@ -258,7 +297,7 @@ func (c *Connection) sessionGone(err error) error {
 func (c *Connection) mustEnd(err error) bool {
 	var refused *RefusedError
 	var closed *CloseError
-	if errors.Is(err, errPeerClosed) || errors.As(err, &refused) && refused.Final || errors.As(err, &closed) || c.stopped.Err() != nil {
+	if errors.Is(err, errPeerClosed) || errors.As(err, &refused) && refused.Final || errors.As(err, &closed) || c.halted.Load() {
 		return true
 	}
 	c.mu.Lock()
@@ -271,7 +310,7 @@ func (c *Connection) mustEnd(err error) bool {
 }
 
 // pause waits before the next attempt; false: there is none.
-func (c *Connection) pause(r *redialler, err error) bool {
+func (c *Connection) pause(ctx context.Context, r *redialler, err error) bool {
 	delay, ok := r.next()
 	if !ok {
 		return false
@@ -287,7 +326,7 @@ func (c *Connection) pause(r *redialler, err error) bool {
 	select {
 	case <-timer.C:
 	case <-c.redial:
-	case <-c.stopped.Done():
+	case <-ctx.Done():
 		return false
 	}
 	return true

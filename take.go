@@ -46,6 +46,7 @@ func (c *Connection) waitMessage(ctx context.Context) error {
 		if q.filled() {
 			return nil // it came between the look into the queue and the end
 		}
+		q.signal() // for others who wait
 		return end
 	case cutOff != nil:
 		q.signal()
@@ -60,14 +61,26 @@ func (c *Connection) waitMessage(ctx context.Context) error {
 		return nil
 	}
 	c.callReader()
-	select {
-	case <-q.wake:
+	if q.sleep(ctx.Done()) {
 		return nil
-	case <-c.done:
-	case <-ctx.Done():
 	}
 	q.sleepers.Add(-1)
 	return c.wants(ctx)
+}
+
+// sleep waits for wake, which the end of the connection is said by, too; false: stop came
+// first. Many wait here for long, so that it needs little stack.
+func (q *receiveQueue) sleep(stop <-chan struct{}) bool {
+	if stop == nil {
+		<-q.wake
+		return true
+	}
+	select {
+	case <-q.wake:
+		return true
+	case <-stop:
+		return false
+	}
 }
 
 // An ownEnd is the cause of a context that ended with c.
