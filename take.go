@@ -24,8 +24,9 @@ func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
 			m.origin = c
 			return m, nil
 		}
-		ok, err := c.take(&m)
-		if ok || err != nil {
+		if q.nothing() { // take needs more stack than one that only waits has
+			q.mu.Unlock()
+		} else if ok, err := c.take(&m); ok || err != nil {
 			return m, opError("receive", err)
 		}
 		if err := c.waitMessage(ctx); err != nil {
