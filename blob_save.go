@@ -14,12 +14,12 @@ import (
 // errBegun is a SaveTo of a blob that Read or WriteTo began.
 var errBegun = errors.New("the blob was read already")
 
-// SaveTo saves the blob in the folder dir, under the name that its Info says, which must be
-// that of a file (see file.CheckName). What is there of it from an earlier time, also of
-// another process or session, is gone on with. The file appears under its name when it is
-// whole, checked, and on the disk; until then it is name.part. The sender is told then.
-// If ctx ends, or the connection, what came stays for the next time. SaveTo closes the
-// blob.
+// SaveTo saves the blob in the folder dir, which must exist, under the name that its Info
+// says, which must be that of a file (see file.CheckName). What is there of it from an
+// earlier time, also of another process or session, is gone on with. The file appears under
+// its name when it is whole, checked, and on the disk; until then it is name.part. The
+// sender is told then. If ctx ends, or the connection, what came stays for the next time.
+// SaveTo closes the blob.
 func (b *Blob) SaveTo(ctx context.Context, dir string, o *blob.Options) (blob.Result, error) {
 	start := time.Now()
 	res, err := b.saveTo(ctx, dir, o)

@@ -59,7 +59,7 @@ type Options struct {
 	// in bytes; new connections get a share of what is left. 256 MiB; a
 	// connection never gets less than a message of MaxMessage needs.
 	MaxMemory int64
-	// AckWhen says when we confirm the peer's messages.
+	// AckWhen says when we confirm the peer's messages; OnReceipt.
 	AckWhen AckWhen
 	// Spin has who waits in Receive, SendAcked or Receipt.Wait ask the socket again
 	// and again, for up to 20 µs, before it sleeps. Between two processors an answer
@@ -69,7 +69,7 @@ type Options struct {
 	// and pipes, on Windows, and while another goroutine waits for the link already.
 	Spin bool
 	// OnSessionLost (c) says what becomes of messages that were written and not
-	// confirmed when a session is lost.
+	// confirmed when a session is lost; Report.
 	OnSessionLost SessionLostPolicy
 
 	// Heartbeat is the longest silence of ours on an idle link; 5 s.

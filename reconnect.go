@@ -14,8 +14,9 @@ import (
 )
 
 // Dial connects to a server: "tcp://host:port" or plain "host:port",
-// "tls://host:port", "unix:///path". ctx bounds this call only, not the
-// connection. The first failure is returned, unless Options.Reconnect.FirstDial
+// "tls://host:port", "unix:///path", "npipe://host/pipe/name" (docs/pipes.md). ctx
+// bounds this call only, not the connection. The first failure is returned, in which
+// errors.As finds a *LinkError or a *RefusedError, unless Options.Reconnect.FirstDial
 // says otherwise; after that, lost links are made anew with backoff, until Close.
 func Dial(ctx context.Context, address string, o *Options) (*Connection, error) {
 	opt, err := o.withDefaults()

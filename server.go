@@ -365,8 +365,8 @@ func (s *Server) Connection(id string) (*Connection, bool) {
 	return nil, false
 }
 
-// Events ranges over the events of all connections, from the oldest kept, until ctx
-// or the server ends. Where the connection is nil the event is Refused.
+// Events ranges over the events of all connections, from the oldest kept (of 1024),
+// until ctx or the server ends. Where the connection is nil the event is Refused.
 func (s *Server) Events(ctx context.Context) iter.Seq2[*Connection, Event] {
 	return func(yield func(*Connection, Event) bool) {
 		for e := range s.events.all(ctx) {
