@@ -52,7 +52,7 @@ func (p *pattern) Seek(offset int64, whence int) (int64, error) {
 		offset += p.size
 	}
 	if offset < 0 {
-		return p.at, errors.New("before the begin")
+		return p.at, errors.New("before the start")
 	}
 	p.at = offset
 	return p.at, nil

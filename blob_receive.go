@@ -19,7 +19,7 @@ const blobWindow = 1 << 20
 const batchParts = blobWindow / 4 / blob.Chunk
 
 // A Blob is one that the peer offers, or is sending. Nothing but its Info comes before it
-// is read: then its sender is asked for it, from the begin or, by SaveTo, from where a
+// is read: then its sender is asked for it, from the start or, by SaveTo, from where a
 // part ends that is there. Unread, it stops nothing but itself. Use it from one goroutine;
 // Close and Reject may come from any. It has to be read to its end, or closed.
 type Blob struct {

@@ -55,7 +55,7 @@ func receiving(t *testing.T, n int, change ...func(*protocol.BlobInfo)) *blob.Re
 	return r
 }
 
-// sending is a sender that was accepted from the begin and has sent n chunks.
+// sending is a sender that was accepted from the start and has sent n chunks.
 func sending(t *testing.T, n int, change ...func(*protocol.BlobInfo)) *blob.Sender {
 	t.Helper()
 	s := blob.NewSender(1, offer(change...).Info)

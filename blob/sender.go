@@ -357,7 +357,7 @@ func (s *Sender) Due() bool { return s.endingDue() || s.openDue || s.endDue }
 // against protocol.MaxBlobOffers.
 func (s *Sender) Accepted() bool { return s.accepted }
 
-// Has is how many bytes the receiver has, from the begin: a source that cannot be read
+// Has is how many bytes the receiver has, from the start: a source that cannot be read
 // again has to keep what is behind. Resumed is how many it had when it first accepted.
 func (s *Sender) Has() (bytes, resumed int64) { return s.has, s.resumed }
 
