@@ -145,6 +145,20 @@ func TestTheTableEndsARunWithoutJSON(t *testing.T) {
 	assert.Contains(t, stdout.String(), "sent and received")
 }
 
+// A script must not take a workstation that reached nobody for one that is content.
+func TestAWorkstationThatReachesNobody(t *testing.T) {
+	stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	require.NoError(t, err)
+	defer stderr.Close()
+	var stdout bytes.Buffer
+	address := "unix://" + filepath.Join(t.TempDir(), "nobody")
+	assert.Equal(t, 1, run(t.Context(), []string{"-role", "workstation", "-addr", address, "-duration", "50ms"}, &stdout, stderr))
+	assert.Empty(t, stdout.String())
+	told, err := os.ReadFile(stderr.Name())
+	require.NoError(t, err)
+	assert.Contains(t, string(told), "no stream from "+address)
+}
+
 func TestExitCodes(t *testing.T) {
 	stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	require.NoError(t, err)

@@ -25,7 +25,8 @@ type workstation struct {
 	tally   *tally
 	links   atomic.Int64
 	resumed atomic.Int64
-	out     *bufio.Writer // Nil without -out.
+	trouble atomic.Pointer[error] // Why the last attempt to make a link failed.
+	out     *bufio.Writer         // Nil without -out.
 	began   time.Time
 }
 
@@ -60,7 +61,7 @@ func (w *workstation) run(ctx, late context.Context) (rep report, err error) {
 	w.began = time.Now()
 	answer, err := c.Request(ctx, serpy.TextMessage(commandStream))
 	if cause := context.Cause(ctx); cause != nil {
-		return rep, unlessWanted(cause)
+		return rep, w.neverBegan(cause)
 	}
 	if err != nil {
 		return rep, fmt.Errorf("asking for the stream: %w", err)
@@ -111,6 +112,7 @@ func (w *workstation) follow(ctx context.Context, c *serpy.Connection, lose cont
 		case serpy.Disconnected:
 			since = time.Now()
 		case serpy.Reconnecting:
+			w.trouble.Store(&e.Err)
 			// A link that breaks is the exercise; one that does not come back is news.
 			if text := reason(e.Err); time.Since(since) > time.Second && text != trouble {
 				trouble = text
@@ -172,6 +174,19 @@ func unlessWanted(cause error) error {
 		return nil
 	}
 	return cause
+}
+
+// neverBegan says why there was no stream: a -duration that is over before it began is
+// no wanted end, as Ctrl-C is.
+func (w *workstation) neverBegan(cause error) error {
+	if !errors.Is(cause, context.DeadlineExceeded) {
+		return unlessWanted(cause)
+	}
+	err := fmt.Errorf("no stream from %s within %v", w.cfg.address, w.cfg.duration)
+	if why := w.trouble.Load(); why != nil {
+		err = fmt.Errorf("%w: %w", err, *why)
+	}
+	return err
 }
 
 // finish compares what came with what the end marker says was sent, and tells

@@ -62,7 +62,7 @@ func TestMissing(t *testing.T) {
 	var out, errOut bytes.Buffer
 	assert.Equal(t, 1, run(t.Context(), []string{"ping", "-addr", address, "-n", "2", "-every", "0", "-wait", "10ms"}, &out, &errOut))
 	assert.Contains(t, out.String(), "  1: no answer within 10ms\n  2: no answer within 10ms\n2 sent, 0 answered\n")
-	assert.Contains(t, errOut.String(), "2 answers are missing")
+	assert.Contains(t, errOut.String(), "answers missing: 2")
 }
 
 func TestFlags(t *testing.T) {

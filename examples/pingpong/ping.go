@@ -101,7 +101,7 @@ func ping(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	pl.sums()
 	if pl.missed > 0 {
-		return fmt.Errorf("%d answers are missing", pl.missed)
+		return fmt.Errorf("answers missing: %d", pl.missed)
 	}
 	return nil
 }
