@@ -27,6 +27,7 @@ type readTurn struct {
 	// Of whoever has the turn.
 	woke    bool     // what was read woke somebody
 	got     bool     // messages came
+	fresh   uint8    // reads until the own reader stays the same goroutine
 	spin    *spinner // who reads waits for it itself, and looks before it sleeps
 	spins   spinner
 	broken  error           // how the link ended; the own reader sees to it
@@ -100,6 +101,10 @@ func (l *link) unread() {
 	}
 }
 
+// freshReads is after how many reads, when the link was silent for long, another goroutine
+// goes on: signs of life of both sides and their answers come together.
+const freshReads = 4
+
 // attend reads the link while nobody else does, to its end; or until something came
 // after a silence: then again is true, and it goes on where it was.
 func (l *link) attend() (again bool, err error) {
@@ -119,6 +124,10 @@ func (l *link) attend() (again bool, err error) {
 			return false, err
 		}
 		if l.heard.Sub(heard) > restAfter {
+			t.fresh = freshReads
+		}
+		if t.fresh > 0 {
+			t.fresh--
 			return true, nil
 		}
 	}
