@@ -1,6 +1,7 @@
 package serpy
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/serpy-go/serpy/protocol"
@@ -20,6 +21,7 @@ const (
 type castMemory struct {
 	mu  sync.Mutex
 	buf []byte
+	nth uint64 // memory that buf is
 }
 
 // add makes a message one that stands here.
@@ -29,10 +31,11 @@ func (m *castMemory) add(w *wireMessage) {
 	defer m.mu.Unlock()
 	if cap(m.buf)-len(m.buf) < need {
 		m.buf = make([]byte, 0, max(need, smallCast, min(2*cap(m.buf), largeCast)))
+		m.nth++
 	}
 	start := len(m.buf)
 	m.buf = protocol.AppendUnit(m.buf, w.meta.Mode.Flags(), w.fields, w.payload)
-	w.unit = m.buf[start:] // up to the end of the memory, see follows
+	w.unit, w.cast = m.buf[start:], m.nth // up to the end of the memory, see follows
 	w.payload, w.owned = w.unit[len(w.unit)-len(w.payload):len(w.unit):len(w.unit)], true
 }
 
@@ -48,10 +51,12 @@ func follows(a, b []byte) bool {
 func (q *sendQueue) addShared(w *wireMessage) {
 	u := w.meta.Mode.Flags()
 	g := q.lastOpen()
-	switch {
-	case g != nil && q.takes(g, len(w.unit)):
+	if g != nil && q.takes(g, len(w.unit)) {
 		q.addMessage(u, w.flags(), w.fields, w.payload)
 		return
+	}
+	q.refers(w)
+	switch {
 	case g != nil && g.shared() && follows(g.ref, w.unit) && len(g.ref)+len(w.unit) <= protocol.GroupSize:
 		g.ref = g.ref[:len(g.ref)+len(w.unit)]
 	default:
@@ -70,6 +75,22 @@ func (q *sendQueue) addShared(w *wireMessage) {
 	g.lastID = q.appended
 	q.bytes += len(w.unit)
 	q.sized(g, u, len(w.payload))
+}
+
+// refers says that a message is referred to. When it is the first of another memory, and
+// of the one before there is little in the queue, that moves into memory of its own: a
+// peer that most of what is cast does not go to must not hold all of it.
+func (q *sendQueue) refers(w *wireMessage) {
+	if w.cast != q.cast {
+		for i, left := q.groups.len()-1, q.castBytes; i >= 0 && left > 0 && q.castBytes < largeCast/4; i-- {
+			if g := q.groups.at(i); g.shared() {
+				left -= len(g.ref)
+				g.ref = bytes.Clone(g.ref)
+			}
+		}
+		q.cast, q.castBytes = w.cast, 0
+	}
+	q.castBytes += len(w.unit)
 }
 
 // lastOpen is the group behind the others, if it is open.

@@ -2,6 +2,7 @@ package serpy
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -113,4 +114,26 @@ func TestManyCasts(t *testing.T) {
 	require.Zero(t, q.groups.len())
 	require.Zero(t, q.bytes)
 	require.Nil(t, q.tail)
+}
+
+// A peer that waits, and that most of what is cast does not go to, holds no more than a
+// few times what waits for it.
+func TestWhoGetsLittleOfWhatIsCastHoldsLittle(t *testing.T) {
+	var m castMemory
+	q := newSendQueue(false)
+	others := strings.Repeat("x", protocol.FragmentSize)
+	var want []string
+	for i := range 200 {
+		want = append(want, fmt.Sprint("message ", i))
+		castOf(t, &m, want[i]).appendTo(&q)
+		for range largeCast / len(others) {
+			castOf(t, &m, others)
+		}
+	}
+	require.Equal(t, want, payloads(t, &q))
+	held := 0
+	for i := range q.groups.len() {
+		held += cap(q.groups.at(i).ref)
+	}
+	require.LessOrEqual(t, held, 4*q.bytes+2*largeCast)
 }

@@ -63,6 +63,9 @@ type sendQueue struct {
 	largest  int  // payload of the largest message so far, at least
 	foreign  bool // nothing is cut into fragments
 	wholes   bool // keep the fragments of a message until all of it is resolved
+
+	cast      uint64 // which memory of a castMemory was referred to last
+	castBytes int    // that were referred to of it
 }
 
 func newSendQueue(wholes bool) sendQueue { return sendQueue{next: 1, wholes: wholes} }

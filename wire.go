@@ -17,6 +17,7 @@ type wireMessage struct {
 	payload []byte
 	owned   bool   // payload is memory that nobody else writes to
 	unit    []byte // all of it, in a castMemory; nil: it stands in none
+	cast    uint64 // in which memory of it
 }
 
 func (w *wireMessage) acked() bool { return w.meta.Mode.IsAcked() }
