@@ -137,3 +137,30 @@ func TestWhoGetsLittleOfWhatIsCastHoldsLittle(t *testing.T) {
 	}
 	require.LessOrEqual(t, held, 4*q.bytes+2*largeCast)
 }
+
+// So it is where what waits may still be dropped.
+func TestWhoGetsLittleOfWhatIsCastStagesLittle(t *testing.T) {
+	var m castMemory
+	var s stage
+	q := newSendQueue(false)
+	others := strings.Repeat("x", protocol.FragmentSize)
+	var want []string
+	for i := range 200 {
+		want = append(want, fmt.Sprint("message ", i))
+		s.push(uint64(i+1), *castOf(t, &m, want[i]))
+		for range largeCast / len(others) {
+			castOf(t, &m, others)
+		}
+	}
+	held := 0
+	for i := range s.list.len() {
+		held += cap(s.list.at(i).wire.unit)
+	}
+	require.LessOrEqual(t, held, 4*s.bytes+2*largeCast)
+	for s.list.len() > 0 {
+		e, _ := s.next()
+		e.wire.appendTo(&q)
+	}
+	require.Equal(t, want, payloads(t, &q))
+	require.Zero(t, s.bytes)
+}

@@ -21,6 +21,9 @@ type stage struct {
 	list     ring[staged]
 	messages int
 	bytes    int
+
+	cast      uint64 // as of a sendQueue
+	castBytes int
 }
 
 // push puts a message behind the last. It stays beyond the send, so that it needs
@@ -29,9 +32,26 @@ func (s *stage) push(id uint64, w wireMessage) {
 	if !w.owned {
 		w.payload, w.owned = bytes.Clone(w.payload), true
 	}
+	if w.unit != nil {
+		s.refers(&w)
+	}
 	s.list.push(staged{id: id, wire: w})
 	s.messages++
 	s.bytes += w.size()
+}
+
+// refers is as that of a sendQueue.
+func (s *stage) refers(w *wireMessage) {
+	if w.cast != s.cast {
+		for i, left := s.list.len()-1, s.castBytes; i >= 0 && left > 0 && s.castBytes < largeCast/4; i-- {
+			if e := &s.list.at(i).wire; e.unit != nil {
+				left -= len(e.unit)
+				e.payload, e.unit = bytes.Clone(e.payload), nil
+			}
+		}
+		s.cast, s.castBytes = w.cast, 0
+	}
+	s.castBytes += len(w.unit)
 }
 
 // drop turns the element i into a gap, and joins it with the gaps beside it.
