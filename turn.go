@@ -72,8 +72,8 @@ func (c *Connection) needsReader() bool {
 func (l *link) pass() {
 	t := &l.turn
 	if t.timer == nil {
+		t.armed.Store(true) // first: the timer may be faster than we are
 		t.timer = time.AfterFunc(readerBack, l.unread)
-		t.armed.Store(true)
 	}
 	broken := t.broken != nil
 	t.spin = nil
