@@ -22,6 +22,7 @@ func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
 		if q.takePlain(&m) {
 			q.mu.Unlock()
 			m.origin = c
+			c.handed()
 			return m, nil
 		}
 		if q.nothing() { // take needs more stack than one that only waits has
@@ -32,6 +33,13 @@ func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
 		if err := c.waitMessage(ctx); err != nil {
 			return m, opError("receive", err)
 		}
+	}
+}
+
+// handed is what remains to be done when a message was taken behind which others wait.
+func (c *Connection) handed() {
+	if c.rq.sleepers.Load() > 0 {
+		c.rq.signal() // for the next who waits
 	}
 }
 
