@@ -78,7 +78,10 @@ func (s *Server) begin(conn net.Conn) {
 	if victim != nil {
 		victim.giveWay()
 	}
-	go s.greet(h)
+	go func() {
+		defer s.tasks.Done()
+		s.greet(h)
+	}()
 }
 
 // giveWay ends the handshake: the read that it waits in fails, and where that can be,
@@ -126,8 +129,7 @@ func (s *Server) endHandshake(h *handshake) {
 	}
 }
 
-// greet is the listener's half of the handshake; then the link is read to its end,
-// which is one task.
+// greet is the listener's half of the handshake; then it reads the link to its end.
 func (s *Server) greet(h *handshake) {
 	c, l, err := s.shake(h)
 	s.mu.Lock()
@@ -141,13 +143,9 @@ func (s *Server) greet(h *handshake) {
 	s.mu.Unlock()
 	if err != nil {
 		s.refuse(h, l, err)
-		s.tasks.Done()
 		return
 	}
-	l.start(func(err error) {
-		s.linkEnded(c, l, err)
-		s.tasks.Done()
-	})
+	s.serveLink(c, l)
 }
 
 // refuse tells a peer and the log why it is turned away.
@@ -257,10 +255,9 @@ func (s *Server) shake(h *handshake) (c *Connection, l *link, err error) {
 	if f.Kind != protocol.KindHello {
 		return nil, l, turnAway(protocol.CodeProtocol, "a link begins with a Hello")
 	}
-	if *l.hello, err = protocol.DecodeHello(f.Body); err != nil {
+	if l.hello, err = protocol.DecodeHello(f.Body); err != nil {
 		return nil, l, turnAway(protocol.CodeProtocol, err.Error())
 	}
-	l.number = l.hello.Link
 	l.peer.Name, l.peer.Instance = l.hello.Name, l.hello.Instance
 	l.agree()
 	c, err = s.open(h, l)
@@ -295,7 +292,7 @@ func (s *Server) open(h *handshake, l *link) (*Connection, error) {
 		s.mu.Unlock()
 		return nil, turnAway(protocol.CodeStale, "the session is being opened")
 	}
-	d := s.registry.Open(time.Now(), l.hello, newID(), clientIdentity(l.peer), h.addr)
+	d := s.registry.Open(time.Now(), &l.hello, newID(), clientIdentity(&l.peer), h.addr)
 	c := s.conns[l.hello.Session]
 	if d.Outcome == session.Opened {
 		s.opening[l.hello.Session] = true
@@ -323,7 +320,7 @@ func (s *Server) openNew(l *link, opening protocol.ID) (*Connection, error) {
 	id := l.hello.Session
 	if s.opt.Authorize != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), min(s.opt.HandshakeTimeout, 24*time.Hour))
-		err := s.opt.Authorize(ctx, *l.peer)
+		err := s.opt.Authorize(ctx, l.peer)
 		cancel()
 		if err != nil {
 			s.mu.Lock()
@@ -361,13 +358,10 @@ func (s *Server) openNew(l *link, opening protocol.ID) (*Connection, error) {
 // meanwhile, and only then says what was received.
 func (s *Server) bring(c *Connection, l *link, opening protocol.ID, resumed bool) error {
 	l.c = c
-	c.attach.Lock()
-	defer c.attach.Unlock()
+	c.attach <- struct{}{}
+	defer func() { <-c.attach }()
 	c.mu.Lock()
 	old := c.link
-	if old != nil {
-		old.gone = make(chan struct{})
-	}
 	c.mu.Unlock()
 	if old != nil {
 		old.fail(&LinkError{Op: "read", Addr: old.peer.Address, Err: errTakenOver})
@@ -390,15 +384,15 @@ func (s *Server) bring(c *Connection, l *link, opening protocol.ID, resumed bool
 	return c.attachLink(l)
 }
 
-// linkEnded parks or ends the session of a link that has ended.
-func (s *Server) linkEnded(c *Connection, l *link, err error) {
-	err = l.ended(err)
+// serveLink reads a link to its end, and parks or ends the session.
+func (s *Server) serveLink(c *Connection, l *link) {
 	if l.foreign != nil {
-		s.foreignEnded(c, l, err)
+		s.serveForeign(c, l)
 		return
 	}
+	err := l.ended(l.read())
 	broken := c.detachLink(l, err)
-	defer l.left() // a link that takes over finds the session parked or ended
+	defer close(l.gone) // a link that takes over finds the session parked or ended
 	c.mu.Lock()
 	closing, remote, failure := c.closing && !c.patient, c.remote, c.failure
 	code, reason := c.closeCode, c.closeReason
@@ -431,7 +425,7 @@ func (s *Server) park(c *Connection, l *link) {
 	load.Pending = load.Pending || waiting > 0
 	now := time.Now()
 	s.mu.Lock()
-	evicted := s.pick(s.registry.Park(now, c.ident.session, l.number, load))
+	evicted := s.pick(s.registry.Park(now, l.hello.Session, l.hello.Link, load))
 	s.schedule(now)
 	s.mu.Unlock()
 	for _, e := range evicted {

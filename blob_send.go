@@ -65,9 +65,8 @@ func (c *Connection) sendBlob(ctx context.Context, info protocol.BlobInfo, sourc
 	s := &blobSend{c: c, source: source, wake: make(chan struct{}, 1), info: info, meter: newMeter(o, &info)}
 	c.mu.Lock()
 	if err = c.blobsClosed(); err == nil {
-		b := c.blobLane()
-		b.running++
-		b.queue = append(b.queue, s)
+		c.blobs.running++
+		c.blobs.queue = append(c.blobs.queue, s)
 		c.offerBlobs()
 		c.kick()
 	}
@@ -83,9 +82,9 @@ func (c *Connection) sendBlob(ctx context.Context, info protocol.BlobInfo, sourc
 
 // leave takes the result, and counts the blob out.
 func (s *blobSend) leave(res *blob.Result, err error) {
+	b := &s.c.blobs
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
-	b := s.c.blobLane() // it may not have been taken at all
 	if s.m != nil {
 		res.Bytes, res.Resumed = s.m.Has()
 		res.Digest = s.m.Digest()
@@ -107,7 +106,7 @@ func (c *Connection) blobsClosed() error {
 	if c.sendClosed {
 		return ErrClosed
 	}
-	if c.link != nil && !c.blobsOn {
+	if c.link != nil && !c.blobs.speaks {
 		return ErrUnsupported
 	}
 	return nil
@@ -115,7 +114,10 @@ func (c *Connection) blobsClosed() error {
 
 // offerBlobs offers as many blobs as the peer lets wait. c.mu is held.
 func (c *Connection) offerBlobs() {
-	b := c.blobs
+	b := &c.blobs
+	if b.out == nil {
+		b.init()
+	}
 	for len(b.queue) > 0 && b.open < protocol.MaxBlobOffers {
 		s := b.queue[0]
 		b.queue[0] = nil
@@ -125,7 +127,7 @@ func (c *Connection) offerBlobs() {
 		s.open = true
 		s.m = blob.NewSender(b.drawn, s.info)
 		b.out[b.drawn] = s
-		if c.blobsOn {
+		if b.speaks {
 			s.m.LinkUp()
 			c.listBlob(s)
 		}

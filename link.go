@@ -14,30 +14,26 @@ import (
 	"github.com/serpy-go/serpy/transport"
 )
 
-// A link is one transport connection of a session. Its reader is a goroutine of its
-// own; its writer is started when there is something to write, and ends when there is
-// nothing.
+// A link is one transport connection of a session. Its reader is the goroutine of
+// Connection.run or of the server's accept; its writer is started when there is
+// something to write, and ends when there is nothing.
 type link struct {
-	c       *Connection // nil until the Hello says whose link it is
-	over    func(error) // takes what the reader ended with, and its goroutine
-	codec   protocol.Codec
-	gone    chan struct{} // closed when the reader has left; nil: nobody waits; guarded by c.mu
-	conn    net.Conn
-	enc     protocol.Encoder
-	sealer  protocol.Sealer // enc, where runs are sent as they are kept
-	dec     protocol.Decoder
-	peer    *Peer           // never changes when the link is up
-	hello   *protocol.Hello // the peer's; nil when the link is up
-	number  uint64          // of the link in its session; 0: we dialled it
-	era     *era
-	most    int            // payload bytes that the peer takes
-	noSum   protocol.Flags // NoSum if bodies go without checksums
-	plain   bool           // writev and going on after a timeout work
-	shared  bool           // a reader can be interrupted, so that anyone may read
-	bulk    bool           // blobs are under way that would fill the kernel's buffer; the writer's
-	shallow bool           // it was made small; the writer's
-	raw     *rawWriter     // nil: every write may wait
-	rawIn   *rawReader     // nil: a read that waits needs its memory meanwhile
+	c      *Connection // nil until the Hello says whose link it is
+	codec  protocol.Codec
+	gone   chan struct{} // closed when the reader has left
+	conn   net.Conn
+	enc    protocol.Encoder
+	sealer protocol.Sealer // enc, where runs are sent as they are kept
+	dec    protocol.Decoder
+	peer   Peer
+	hello  protocol.Hello // the peer's
+	era    *era
+	most   int            // payload bytes that the peer takes
+	noSum  protocol.Flags // NoSum if bodies go without checksums
+	plain  bool           // writev and going on after a timeout work
+	shared bool           // a reader can be interrupted, so that anyone may read
+	raw    *rawWriter     // nil: every write may wait
+	rawIn  *rawReader     // nil: a read that waits needs its memory meanwhile
 
 	foreign *foreignLink // nil: the wire has a Hello
 
@@ -58,6 +54,8 @@ type link struct {
 	control  []byte
 	scratch  []byte
 	deadline time.Time
+	bulk     bool // blobs are under way that would fill the kernel's buffer
+	shallow  bool // it was made small
 
 	// Guarded by c.mu.
 	picked     []picked
@@ -65,15 +63,15 @@ type link struct {
 	chunk      *blobChunk // of a blob, behind what was picked
 	writing    bool
 	saidClose  bool
+	accusation error // the rule that the peer broke, to be said
 	ackNow     bool
 	dead       bool
-	accusation error // the rule that the peer broke, to be said
 	err        error
 	writer     sync.WaitGroup
 }
 
 func newLink(codec protocol.Codec, maxMessage int, conn net.Conn) *link {
-	l := &link{codec: codec, conn: conn, peer: &Peer{}, hello: &protocol.Hello{}, enc: codec.NewEncoder(), dec: codec.NewDecoder(maxMessage)}
+	l := &link{codec: codec, conn: conn, enc: codec.NewEncoder(), dec: codec.NewDecoder(maxMessage), gone: make(chan struct{})}
 	l.sealer, _ = l.enc.(protocol.Sealer)
 	_, l.plain = transport.Plain(conn)
 	l.turn.call = make(chan struct{}, 1)
@@ -103,16 +101,6 @@ func (l *link) cut() {
 	poke(l.turn.call)
 }
 
-// left says that the reader has left.
-func (l *link) left() {
-	l.c.mu.Lock()
-	gone := l.gone
-	l.c.mu.Unlock()
-	if gone != nil {
-		close(gone)
-	}
-}
-
 // kill marks the link as dead. c.mu is held; the caller closes the conn.
 func (l *link) kill(err error) {
 	if !l.dead {
@@ -126,38 +114,18 @@ func (l *link) kill(err error) {
 	}
 }
 
-// start starts the link's own reader; over is called with why the link ended, and may
-// go on in the reader's goroutine. That is always a new one: the handshake needed more
-// stack than one that only waits, and a goroutine keeps what it once had.
-func (l *link) start(over func(error)) {
-	l.over = over
-	if l.foreign == nil {
-		l.heard = time.Now()
-		l.setReadDeadline(l.heard)
-		l.turn.broken = l.parse(true) // what came right behind the Hello
-	}
-	go l.read()
-}
-
-// read is the link's own reader: it reads when nobody else does, and sees to the link's
-// end. What came after a silence may have made the stack grow, so that another goroutine
-// waits for what comes next. Few functions are between here and that wait, and their
-// frames are small.
-func (l *link) read() {
+// read is the link's own reader: it reads when nobody else does, sees to the link's
+// end, and says why it ended.
+func (l *link) read() error {
 	if l.foreign != nil {
-		l.over(l.readForeign())
-		return
+		return l.readForeign()
 	}
-	again, err := l.attend()
-	if again {
-		go l.read()
-		return
+	l.heard = time.Now()
+	l.setReadDeadline(l.heard)
+	err := l.parse(true) // what came right behind the Hello
+	if err == nil {
+		err = l.attend()
 	}
-	l.over(l.end(err))
-}
-
-// end sees to the link's end, and says why it ended.
-func (l *link) end(err error) error {
 	if l.closed != nil {
 		err = l.c.peerClosed(l, l.closed)
 	}
@@ -349,9 +317,6 @@ func (l *link) handle(dry bool) (err error) {
 	l.turn.woke = l.turn.woke || len(c.confirms) < waiting
 	c.mu.Unlock()
 	if replies { // before the application may take the units apart
-		if c.replies == nil {
-			c.replies = &replyMaker{}
-		}
 		for _, r := range l.batch {
 			answers = c.replies.collect(r.run, answers)
 		}

@@ -1,9 +1,6 @@
 package serpy
 
-import (
-	"context"
-	"errors"
-)
+import "errors"
 
 // errMessageDone ends a link that has carried its one message.
 var errMessageDone = errors.New("the link has carried its message")
@@ -24,7 +21,7 @@ func (c *Connection) nextMessage() {
 // awaitDemand waits until a link is wanted: to write a message, or because somebody
 // waits for one. Nothing is dialled for nothing, as a peer that serves one message a
 // link would give it away. false: the connection is to end.
-func (c *Connection) awaitDemand(ctx context.Context) bool {
+func (c *Connection) awaitDemand() bool {
 	if !c.caps.OneMessage {
 		return true
 	}
@@ -42,7 +39,7 @@ func (c *Connection) awaitDemand(ctx context.Context) bool {
 		}
 		select {
 		case <-c.redial:
-		case <-ctx.Done():
+		case <-c.stopped.Done():
 			return false
 		}
 	}

@@ -51,14 +51,14 @@ type receiveQueue struct {
 	limit              int           // MaxMessage, or FragmentSize if that is more
 	maxUnits, maxBytes uint64        // the room
 
-	now    *era    // of the unit that comes next
-	unit   uint64  // taken last
-	id     uint64  // of the message taken last
-	gap    *Gap    // before the next message
-	vague  bool    // nobody knows how many gap is
-	making *making // nil: none
-	ended  bool    // the peer said that no message follows
-	fault  error   // the peer's units are malformed: nothing more can be taken
+	now    *era   // of the unit that comes next
+	unit   uint64 // taken last
+	id     uint64 // of the message taken last
+	gap    *Gap   // before the next message
+	vague  bool   // nobody knows how many gap is
+	making making
+	ended  bool  // the peer said that no message follows
+	fault  error // the peer's units are malformed: nothing more can be taken
 
 	waiting      int    // units in regions
 	waitingBytes int    // and their bytes
@@ -74,6 +74,7 @@ type receiveQueue struct {
 
 // making is a message of several fragments that is not whole yet.
 type making struct {
+	on    bool
 	skip  bool // of a reply: somebody else puts it together
 	meta  protocol.Meta
 	flags protocol.UnitFlags
@@ -139,7 +140,7 @@ func (q *receiveQueue) discard() {
 		r.chunk.release(r.count)
 		q.regions.pop()
 	}
-	q.regions, q.making = ring[region]{}, nil
+	q.regions, q.making = ring[region]{}, making{}
 	q.waiting, q.waitingBytes = 0, 0
 }
 
@@ -192,11 +193,6 @@ func (q *receiveQueue) filled() bool {
 	return q.regions.len() > 0
 }
 
-// nothing says that there is nothing to take, nor to tell, nor how the stream ended.
-func (q *receiveQueue) nothing() bool {
-	return q.regions.len() == 0 && q.fault == nil && !q.ended && q.free.unit == 0 && len(q.events) == 0
-}
-
 // take cuts the next message. ok is false if there is none; err is io.EOF behind
 // the peer's last message.
 func (q *receiveQueue) take(m *Message) (ok bool, err error) {
@@ -231,7 +227,7 @@ func (q *receiveQueue) takePlain(m *Message) bool {
 	}
 	r := q.regions.at(0)
 	e := r.era
-	if r.count == 1 || e != q.now || e.acks || q.fault != nil || q.gap != nil || q.making != nil || q.whole ||
+	if r.count == 1 || e != q.now || e.acks || q.fault != nil || q.gap != nil || q.making.on || q.whole ||
 		q.free.units >= q.tellUnits || q.free.bytes >= q.tellBytes {
 		return false
 	}
@@ -300,7 +296,7 @@ func (q *receiveQueue) popEmpty() {
 
 // enter begins the units of another session.
 func (q *receiveQueue) enter(e *era) {
-	q.now, q.id, q.making = e, e.baseID, nil
+	q.now, q.id, q.making = e, e.baseID, making{}
 	q.free = freed{era: e}
 	q.ended = false
 	if e.lost {
@@ -314,7 +310,7 @@ func (q *receiveQueue) unitTaken(m *Message, u *protocol.Unit, k *chunk, e *era,
 	case q.ended:
 		q.fail("4.5", "a unit behind the end")
 		return false
-	case q.making != nil && u.Flags&protocol.UnitContinued == 0:
+	case q.making.on && u.Flags&protocol.UnitContinued == 0:
 		q.fail("4.7", "something else inside a message")
 		return false
 	case u.Flags&protocol.UnitGap != 0:
@@ -461,9 +457,9 @@ func (m *Message) setMeta(meta *protocol.Meta) (err error) {
 // fragmentTaken adds a fragment to the message in the making. Its memory grows
 // with what came, never by the length that the peer announced.
 func (q *receiveQueue) fragmentTaken(m *Message, u *protocol.Unit, k *chunk, e *era, wire uint64) bool {
-	w := q.making
+	w := &q.making
 	defer k.release(1)
-	if first := u.Flags&protocol.UnitContinued == 0; first == (w != nil) {
+	if first := u.Flags&protocol.UnitContinued == 0; first == w.on {
 		q.fail("4.7", "a fragment without its message")
 		return false
 	} else if first {
@@ -473,8 +469,7 @@ func (q *receiveQueue) fragmentTaken(m *Message, u *protocol.Unit, k *chunk, e *
 			return false
 		}
 		meta.Header = bytes.Clone(meta.Header) // the chunk may serve again before the message is whole
-		w = &making{meta: meta, flags: u.Flags, first: q.unit, skip: meta.Role >= protocol.Reply}
-		q.making = w
+		*w = making{on: true, meta: meta, flags: u.Flags, first: q.unit, skip: meta.Role >= protocol.Reply}
 		if most := base85.EncodedLen(q.limit); meta.Size <= 0 || meta.Size > most {
 			q.fail("4.7", "a message larger than allowed, or of no size")
 			return false
@@ -489,7 +484,7 @@ func (q *receiveQueue) fragmentTaken(m *Message, u *protocol.Unit, k *chunk, e *
 		q.done(q.unit, q.unit, wire)
 		if last {
 			q.id++
-			q.making = nil
+			*w = making{}
 		}
 		return false
 	}
@@ -516,7 +511,7 @@ func appendGrowing(data, more []byte, size int) []byte {
 // wholeTaken makes a message of all its fragments.
 func (q *receiveQueue) wholeTaken(m *Message, e *era) bool {
 	w := q.making
-	q.making = nil
+	q.making = making{}
 	if len(w.data) != w.meta.Size {
 		q.fail("4.7", "fragments shorter than their message")
 		return false
@@ -560,7 +555,7 @@ func (q *receiveQueue) skipReplies() {
 
 func (q *receiveQueue) isReply(u *protocol.Unit) bool {
 	if u.Flags&protocol.UnitContinued != 0 {
-		return q.making != nil && q.making.skip
+		return q.making.skip
 	}
 	if u.Meta == nil {
 		return false

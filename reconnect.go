@@ -41,7 +41,7 @@ func Dial(ctx context.Context, address string, o *Options) (*Connection, error) 
 	c := newConnection(opt, nil, address, opt.Wires[0])
 	c.newSession(newID(), newID(), 0)
 	first := make(chan error, 1)
-	go (&dialling{c: c, ctx: c.untilStopped(), r: newRedialler(&opt.Reconnect), first: first}).run()
+	go c.run(first)
 	if opt.Reconnect.FirstDial == InBackground {
 		return c, nil
 	}
@@ -55,36 +55,6 @@ func Dial(ctx context.Context, address string, o *Options) (*Connection, error) 
 		return nil, opError("dial", err)
 	}
 	return c, nil
-}
-
-// stop ends dialling and waiting to dial, for good.
-func (c *Connection) stop() {
-	c.halted.Store(true)
-	c.settle()
-}
-
-// settle ends the context of untilStopped.
-func (c *Connection) settle() {
-	c.mu.Lock()
-	unwait := c.unwait
-	c.unwait = nil
-	c.mu.Unlock()
-	if unwait != nil {
-		unwait()
-	}
-}
-
-// untilStopped gives the context for dialling and for waiting to dial. It is there only
-// meanwhile: most connections are up nearly always.
-func (c *Connection) untilStopped() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	c.mu.Lock()
-	c.unwait = cancel
-	c.mu.Unlock()
-	if c.halted.Load() {
-		cancel()
-	}
-	return ctx
 }
 
 // abandon ends a connection that nobody has seen, and waits for it.
@@ -143,92 +113,71 @@ func (r *redialler) next() (delay time.Duration, ok bool) {
 	return delay, true
 }
 
-// A dialling is how a dialled connection comes to its links: one goroutine at a time
-// dials, hands over to the reader of the link, and goes on in that when the link has
-// ended.
-type dialling struct {
-	c     *Connection
-	ctx   context.Context // see untilStopped
-	r     *redialler      // nil: no attempt failed since it last began anew
-	first chan<- error    // how the first attempt ended; nil: it is known
-	up    time.Time       // when the present link came up
-}
-
-// run dials until a link is up, or until the end. It closes done last.
-func (d *dialling) run() {
-	for {
-		l, err := d.c.connect(d.ctx, d.r.attempts+1)
-		if err == nil {
-			d.tell(nil)
-			d.up = time.Now()
-			d.c.settle()
-			if d.ctx = nil; d.r.attempts == 0 {
-				d.r = nil
-			}
-			l.start(func(err error) { d.linkEnded(l, err) })
+// run is the goroutine of a dialled connection: it dials, reads the link, and dials
+// again, until the end. It closes done last.
+func (c *Connection) run(first chan<- error) {
+	r := newRedialler(&c.opt.Reconnect)
+	for attempt := 1; ; attempt++ {
+		err := c.runLink(r, first, attempt)
+		if c.mustEnd(err) {
+			c.finishDialled(err, first)
 			return
 		}
-		if !d.again(d.c.sessionGone(err)) {
+		if attempt == 1 && first != nil && c.opt.Reconnect.FirstDial == FailFast && c.neverUp() {
+			c.finishDialled(err, first)
+			return
+		}
+		if c.statsLinks() > 0 && !c.awaitDemand() {
+			c.finishDialled(err, first)
+			return
+		}
+		if errors.Is(err, errMessageDone) {
+			continue
+		}
+		if !c.pause(r, err) {
+			c.finishDialled(err, first)
 			return
 		}
 	}
 }
 
-// linkEnded goes on when a link has ended.
-func (d *dialling) linkEnded(l *link, err error) {
-	c := d.c
-	err = l.ended(err)
+// runLink makes a link and reads it to its end.
+func (c *Connection) runLink(r *redialler, first chan<- error, attempt int) error {
+	l, err := c.connect(r.attempts + 1)
+	if err != nil {
+		return c.sessionGone(err)
+	}
+	if attempt == 1 || c.statsLinks() == 1 {
+		select {
+		case first <- nil:
+		default:
+		}
+	}
+	up := time.Now()
+	err = l.ended(l.read())
 	broken := c.detachLink(l, err)
 	c.mu.Lock()
 	progress := c.stats.progress
 	c.stats.progress = false
 	c.mu.Unlock()
-	if d.r == nil {
-		d.r = newRedialler(&c.opt.Reconnect)
+	r.linked(time.Since(up), progress)
+	if l.foreign != nil {
+		return c.foreignLost(err)
 	}
-	d.r.linked(time.Since(d.up), progress)
-	d.ctx = c.untilStopped()
-	switch {
-	case l.foreign != nil:
-		err = c.foreignLost(err)
-	case broken || errors.Is(err, errGoingAway):
-		err = c.loseSession(err)
+	if broken || errors.Is(err, errGoingAway) {
+		return c.loseSession(err)
 	}
-	if d.again(err) {
-		d.run()
-	}
-}
-
-// again waits until the next attempt is due; false: there is none, and the connection
-// has ended.
-func (d *dialling) again(err error) bool {
-	c := d.c
-	failed := d.first != nil && c.opt.Reconnect.FirstDial == FailFast && c.neverUp()
-	if !c.mustEnd(err) && !failed && (c.statsLinks() == 0 || c.awaitDemand(d.ctx)) &&
-		(errors.Is(err, errMessageDone) || c.pause(d.ctx, d.r, err)) {
-		return true
-	}
-	c.finishDialled(err)
-	d.tell(err)
-	return false
-}
-
-// tell tells Dial how the first attempt ended.
-func (d *dialling) tell(err error) {
-	if d.first != nil {
-		d.first <- err // has room for one
-		d.first = nil
-	}
+	return err
 }
 
 // connect dials and shakes hands.
-func (c *Connection) connect(ctx context.Context, attempt int) (*link, error) {
-	dialling, cancel := ctx, context.CancelFunc(func() {})
+func (c *Connection) connect(attempt int) (*link, error) {
+	ctx, cancel := c.stopped, context.CancelFunc(func() {})
 	if c.opt.DialTimeout < off {
-		dialling, cancel = context.WithTimeout(ctx, c.opt.DialTimeout)
+		ctx, cancel = context.WithTimeout(ctx, c.opt.DialTimeout)
 	}
 	defer cancel()
-	conn, err := c.dial(dialling)
+	conn, err := c.dial(ctx)
 	if err != nil {
 		return nil, &LinkError{Op: "dial", Addr: c.address, Attempt: attempt, Err: err}
 	}
@@ -236,9 +185,9 @@ func (c *Connection) connect(ctx context.Context, attempt int) (*link, error) {
 	l.c = c
 	l.peer = peerOf(conn, c.address, c.codec.Name())
 	if c.caps.Resume {
-		err = l.greet(ctx)
+		err = l.greet(c.stopped)
 	} else {
-		l.hello.MaxMessage = 1 << 62
+		l.hello = protocol.Hello{MaxMessage: 1 << 62}
 	}
 	if err == nil {
 		err = c.attachLink(l)
@@ -266,8 +215,8 @@ func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // peerOf is what is known of a peer by its conn alone.
-func peerOf(conn net.Conn, address, wire string) *Peer {
-	p := &Peer{Address: address, Wire: wire, Local: conn.LocalAddr(), Remote: conn.RemoteAddr()}
+func peerOf(conn net.Conn, address, wire string) Peer {
+	p := Peer{Address: address, Wire: wire, Local: conn.LocalAddr(), Remote: conn.RemoteAddr()}
 	if t, ok := conn.(*tls.Conn); ok {
 		state := t.ConnectionState()
 		p.TLS = &state
@@ -298,7 +247,7 @@ func (c *Connection) sessionGone(err error) error {
 func (c *Connection) mustEnd(err error) bool {
 	var refused *RefusedError
 	var closed *CloseError
-	if errors.Is(err, errPeerClosed) || errors.As(err, &refused) && refused.Final || errors.As(err, &closed) || c.halted.Load() {
+	if errors.Is(err, errPeerClosed) || errors.As(err, &refused) && refused.Final || errors.As(err, &closed) || c.stopped.Err() != nil {
 		return true
 	}
 	c.mu.Lock()
@@ -311,7 +260,7 @@ func (c *Connection) mustEnd(err error) bool {
 }
 
 // pause waits before the next attempt; false: there is none.
-func (c *Connection) pause(ctx context.Context, r *redialler, err error) bool {
+func (c *Connection) pause(r *redialler, err error) bool {
 	delay, ok := r.next()
 	if !ok {
 		return false
@@ -327,14 +276,14 @@ func (c *Connection) pause(ctx context.Context, r *redialler, err error) bool {
 	select {
 	case <-timer.C:
 	case <-c.redial:
-	case <-ctx.Done():
+	case <-c.stopped.Done():
 		return false
 	}
 	return true
 }
 
 // finishDialled ends the connection.
-func (c *Connection) finishDialled(err error) {
+func (c *Connection) finishDialled(err error, first chan<- error) {
 	c.mu.Lock()
 	closing, failure := c.closing, c.failure
 	c.mu.Unlock()
@@ -351,6 +300,12 @@ func (c *Connection) finishDialled(err error) {
 	default:
 		lost := &SessionLostError{Unconfirmed: c.unconfirmed(), Err: err}
 		c.finish(lost, lost)
+	}
+	if first != nil {
+		select {
+		case first <- err:
+		default:
+		}
 	}
 }
 

@@ -25,9 +25,8 @@ func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
 			c.handed()
 			return m, nil
 		}
-		if q.nothing() { // take needs more stack than one that only waits has
-			q.mu.Unlock()
-		} else if ok, err := c.take(&m); ok || err != nil {
+		ok, err := c.take(&m)
+		if ok || err != nil {
 			return m, opError("receive", err)
 		}
 		if err := c.waitMessage(ctx); err != nil {
@@ -55,7 +54,6 @@ func (c *Connection) waitMessage(ctx context.Context) error {
 		if q.filled() {
 			return nil // it came between the look into the queue and the end
 		}
-		q.signal() // for others who wait
 		return end
 	case cutOff != nil:
 		q.signal()
@@ -70,26 +68,14 @@ func (c *Connection) waitMessage(ctx context.Context) error {
 		return nil
 	}
 	c.callReader()
-	if q.sleep(ctx.Done()) {
+	select {
+	case <-q.wake:
 		return nil
+	case <-c.done:
+	case <-ctx.Done():
 	}
 	q.sleepers.Add(-1)
 	return c.wants(ctx)
-}
-
-// sleep waits for wake, which the end of the connection is said by, too; false: stop came
-// first. Many wait here for long, so that it needs little stack.
-func (q *receiveQueue) sleep(stop <-chan struct{}) bool {
-	if stop == nil {
-		<-q.wake
-		return true
-	}
-	select {
-	case <-q.wake:
-		return true
-	case <-stop:
-		return false
-	}
 }
 
 // An ownEnd is the cause of a context that ended with c.

@@ -27,7 +27,6 @@ type readTurn struct {
 	// Of whoever has the turn.
 	woke    bool     // what was read woke somebody
 	got     bool     // messages came
-	fresh   uint8    // reads until the own reader stays the same goroutine
 	spin    *spinner // who reads waits for it itself, and looks before it sleeps
 	spins   spinner
 	broken  error           // how the link ended; the own reader sees to it
@@ -101,37 +100,22 @@ func (l *link) unread() {
 	}
 }
 
-// freshReads is after how many reads, when the link was silent for long, another goroutine
-// goes on: signs of life of both sides and their answers come together.
-const freshReads = 4
-
-// attend reads the link while nobody else does, to its end; or until something came
-// after a silence: then again is true, and it goes on where it was.
-func (l *link) attend() (again bool, err error) {
+// attend reads the link while nobody else does, to its end.
+func (l *link) attend() error {
 	t := &l.turn
 	for t.broken == nil {
+		t.woke = false
+		if err := l.step(); err != nil && !errors.Is(err, errInterrupted) {
+			return err
+		}
 		if l.shared && t.woke && !l.c.needsReader() { // it may come to read itself
 			l.pass()
 			for took := false; !took; took = t.take() {
 				<-t.call
 			}
-			t.woke = false
-			continue
-		}
-		t.woke = false
-		heard := l.heard
-		if err := l.step(); err != nil && !errors.Is(err, errInterrupted) {
-			return false, err
-		}
-		if l.heard.Sub(heard) > restAfter {
-			t.fresh = freshReads
-		}
-		if t.fresh > 0 {
-			t.fresh--
-			return true, nil
 		}
 	}
-	return false, t.broken
+	return t.broken
 }
 
 // retire ends the turns: the link has ended, and its own reader has the last one.

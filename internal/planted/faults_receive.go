@@ -75,8 +75,8 @@ var receiveFaults = []fault{
 	},
 	{
 		name: "receive/message-in-message", file: "receive.go", tests: ofRoot,
-		old:    `case q.making != nil && u.Flags&protocol.UnitContinued == 0:`,
-		bad:    `case q.making != nil && q.making.skip:`,
+		old:    `case q.making.on && u.Flags&protocol.UnitContinued == 0:`,
+		bad:    `case q.making.on && q.making.skip:`,
 		breaks: "a message begins inside another",
 	},
 	{
@@ -106,8 +106,8 @@ var receiveFaults = []fault{
 	},
 	{
 		name: "receive/fragment-restarts", file: "receive.go", tests: ofRoot,
-		old:    `if first := u.Flags&protocol.UnitContinued == 0; first == (w != nil) {`,
-		bad:    `if first := u.Flags&protocol.UnitContinued == 0; !first && w == nil {`,
+		old:    `if first := u.Flags&protocol.UnitContinued == 0; first == w.on {`,
+		bad:    `if first := u.Flags&protocol.UnitContinued == 0; !first && !w.on {`,
 		breaks: "a fragment begins a message inside another",
 	},
 	{
