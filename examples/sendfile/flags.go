@@ -41,7 +41,7 @@ func commonFlags(name string, cfg *config) *flag.FlagSet {
 func sendFlags(cfg *config) *flag.FlagSet {
 	set := commonFlags("sendfile send", cfg)
 	set.StringVar(&cfg.address, "addr", meetingPoint, "`URL` of the receiver: tcp://host:port, tls://host:port or unix:///path")
-	set.DurationVar(&cfg.wait, "wait", 30*time.Second, "how long to look for the receiver, at the start and after each broken link")
+	set.DurationVar(&cfg.wait, "wait", 30*time.Second, "how long to look for the receiver, at the start and after each broken link, and how\nlong a program there that is not sendfile may take to ask for a file")
 	set.StringVar(&cfg.ca, "ca", "", "tls: `file` with the certificate that the receiver must have, or be signed by (PEM)")
 	return set
 }

@@ -26,7 +26,7 @@ const (
 	incomplete  = 1   // a file did not; run it again, and it goes on there
 	badFlags    = 2   // nothing was tried
 	refused     = 3   // the receiver does not want a file as it is: another try ends the same way
-	unreachable = 4   // nobody answered at the address; nothing was sent
+	unreachable = 4   // nobody answered at the address, or nobody who takes files
 	interrupted = 130 // Ctrl-C or SIGTERM; run it again, and it goes on there
 )
 
@@ -42,7 +42,7 @@ again: what has arrived is not sent again.
 
 Exit codes: 0 all files are there, whole and checked; 1 not all: run it again; 2 flags or
 files that make no sense; 3 the receiver refused one, as it has another file of that name;
-4 nobody answered; 130 interrupted: run it again.
+4 nobody answered, or nobody who takes files; 130 interrupted: run it again.
 
 sendfile send -help and sendfile receive -help list their flags.
 `

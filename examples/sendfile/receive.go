@@ -47,7 +47,7 @@ func receive(ctx context.Context, args []string, stdout io.Writer, stderr *os.Fi
 	if err != nil {
 		return err
 	}
-	s, err := serpy.Listen(r.cfg.address, &serpy.Options{Name: "sendfile", TLS: conf, Logger: r.out.logger(r.cfg.verbose)})
+	s, err := serpy.Listen(r.cfg.address, &serpy.Options{Name: ourName, TLS: conf, Logger: r.out.logger(r.cfg.verbose)})
 	if err != nil {
 		return err
 	}

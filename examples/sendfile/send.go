@@ -30,13 +30,13 @@ func send(ctx context.Context, args []string, stdout io.Writer, stderr *os.File)
 		return err
 	}
 	c, err := dial(ctx, &cfg, &serpy.Options{
-		Name: "sendfile", TLS: conf, Logger: out.logger(cfg.verbose),
+		Name: ourName, TLS: conf, Logger: out.logger(cfg.verbose),
 		Reconnect: serpy.Reconnect{FirstDial: serpy.RetryUntilDone, GiveUpAfter: cfg.wait},
 	})
 	if err != nil {
 		return err
 	}
-	err = sendAll(ctx, c, paths, out)
+	err = sendAll(ctx, c, &cfg, paths, out)
 	if closing := c.Close(); err == nil { // else the files have said it
 		err = closing
 	}
@@ -58,19 +58,20 @@ func dial(ctx context.Context, cfg *config, o *serpy.Options) (*serpy.Connection
 }
 
 // sendAll sends files one after another. One that is refused does not keep the others
-// back; a connection that has ended does.
-func sendAll(ctx context.Context, c *serpy.Connection, paths []string, out *screen) error {
+// back; a connection that has ended does, and a peer that takes none.
+func sendAll(ctx context.Context, c *serpy.Connection, cfg *config, paths []string, out *screen) error {
 	var errs []error
 	for i, path := range paths {
 		name := filepath.Base(path)
-		res, err := c.SendFile(ctx, path, &blob.Options{Progress: out.progress(name)})
+		res, err := sendFile(ctx, c, cfg, path, &blob.Options{Progress: out.progress(name)})
 		if err == nil {
 			out.done(name, path, &res)
 			continue
 		}
 		out.failed(name, path, &res, err)
 		errs = append(errs, fmt.Errorf("%s: %w", path, err))
-		if left := len(paths) - i - 1; left > 0 && (ctx.Err() != nil || c.State() == serpy.Ended) {
+		_, nobody := errors.AsType[*unreachableError](err)
+		if left := len(paths) - i - 1; left > 0 && (nobody || ctx.Err() != nil || c.State() == serpy.Ended) {
 			errs = append(errs, fmt.Errorf("%d more files were not tried", left))
 			break
 		}
