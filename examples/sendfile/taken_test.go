@@ -70,9 +70,9 @@ func TestSlowTaker(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					time.Sleep(c.before) //nolint:forbidigo // in the bubble
+					time.Sleep(c.before)                   //nolint:forbidigo // in the bubble
 					_, _ = io.ReadFull(b, make([]byte, 1)) // a sender that has given up is seen by it
-					time.Sleep(c.within) //nolint:forbidigo // in the bubble
+					time.Sleep(c.within)                   //nolint:forbidigo // in the bubble
 					_, _ = io.Copy(io.Discard, b)
 					return b.Close()
 				}, nil)
