@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -34,6 +35,9 @@ func runAsk(ctx context.Context, cfg config, stdout io.Writer, screen *screen) (
 	}
 	defer c.Close()
 	answer, err := c.Request(ctx, serpy.TextMessage(cfg.ask))
+	if ctx.Err() != nil && errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("-ask: no answer within %v; is what runs at -addr %s an instrument?", 2*grace, cfg.address)
+	}
 	if err != nil {
 		return fmt.Errorf("-ask: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 const (
 	identity      = "SERPY,EXAMPLE INSTRUMENT,0,1"
 	commandStream = "STREAM"
+	streamBegins  = "OK"      // The answer to it.
 	failed        = "ERROR: " // How an answer begins that is none.
 )
 
@@ -53,7 +54,7 @@ func (cs *commands) answer(line string) string {
 			return failed + "the stream of this run is taken by another workstation, or was asked for twice"
 		}
 		cs.asked = true
-		return "OK"
+		return streamBegins
 	}
 	return failed + fmt.Sprintf("%q is no command; there are *IDN?, RATE?, RATE <Hz> and STREAM", command)
 }

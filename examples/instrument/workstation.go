@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,7 +37,7 @@ func newWorkstation(cfg config, screen *screen) *workstation {
 // is then left to say.
 func (w *workstation) run(ctx, late context.Context) (rep report, err error) {
 	if w.cfg.out != "" {
-		file, err := os.Create(w.cfg.out)
+		file, err := os.Create(w.cfg.out) //nolint:gosec // The user's own flag.
 		if err != nil {
 			return rep, fmt.Errorf("-out: %w", err)
 		}
@@ -49,6 +48,11 @@ func (w *workstation) run(ctx, late context.Context) (rep report, err error) {
 	if err != nil {
 		return rep, err
 	}
+	return w.converse(ctx, late, c)
+}
+
+// converse is run on a connection, which it closes.
+func (w *workstation) converse(ctx, late context.Context, c *serpy.Connection) (rep report, err error) {
 	var watching sync.WaitGroup
 	ctx, lose := context.WithCancelCause(ctx)
 	defer lose(nil)
@@ -59,15 +63,8 @@ func (w *workstation) run(ctx, late context.Context) (rep report, err error) {
 		rep.Links, rep.Resumed = int(w.links.Load()), int(w.resumed.Load())
 	}()
 	w.began = time.Now()
-	answer, err := c.Request(ctx, serpy.TextMessage(commandStream))
-	if cause := context.Cause(ctx); cause != nil {
-		return rep, w.neverBegan(cause)
-	}
-	if err != nil {
-		return rep, fmt.Errorf("asking for the stream: %w", err)
-	}
-	if reason, isFailed := strings.CutPrefix(answer.String(), failed); isFailed {
-		return rep, fmt.Errorf("the instrument gives no stream: %s", reason)
+	if err := w.begin(ctx, c); err != nil {
+		return rep, err
 	}
 	w.screen.watch(w.total, w.progress)
 	return w.take(ctx, late, c)
@@ -143,6 +140,9 @@ func (w *workstation) take(ctx, late context.Context, c *serpy.Connection) (repo
 		if m.Tag == tagEnd {
 			return w.finish(late, m)
 		}
+		if m.Tag != tagData {
+			return w.soFar(), w.stranger(c, fmt.Errorf("it sends what is no data of a stream, as %.40q", m.String()))
+		}
 		w.tally.add(m, now)
 		if w.out != nil {
 			if _, err := w.out.Write(m.Data); err != nil {
@@ -174,19 +174,6 @@ func unlessWanted(cause error) error {
 		return nil
 	}
 	return cause
-}
-
-// neverBegan says why there was no stream: a -duration that is over before it began is
-// no wanted end, as Ctrl-C is.
-func (w *workstation) neverBegan(cause error) error {
-	if !errors.Is(cause, context.DeadlineExceeded) {
-		return unlessWanted(cause)
-	}
-	err := fmt.Errorf("no stream from %s within %v", w.cfg.address, w.cfg.duration)
-	if why := w.trouble.Load(); why != nil {
-		err = fmt.Errorf("%w: %w", err, *why)
-	}
-	return err
 }
 
 // finish compares what came with what the end marker says was sent, and tells
