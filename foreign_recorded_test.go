@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"math"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/serpy-go/serpy"
 	"github.com/serpy-go/serpy/internal/transcript"
+	"github.com/serpy-go/serpy/internal/wiretest"
 	"github.com/serpy-go/serpy/protocol"
 	"github.com/serpy-go/serpy/protocol/base85"
 	"github.com/serpy-go/serpy/protocol/serpy1"
@@ -48,57 +47,34 @@ func (s stream) contents() (all []string) {
 // streamOf decodes.
 func streamOf(t *testing.T, w protocol.Codec, b []byte) (s stream) {
 	t.Helper()
-	dec := w.NewDecoder(16 << 20)
-	for {
-		f, n, err := dec.Decode(b)
-		if protocol.IsShort(err) {
-			return s
-		}
-		require.NoError(t, err)
-		b = b[n:]
-		if f.Kind == protocol.KindAnswer {
-			s.answers++
-		}
-		for run := f.Body; f.Kind == protocol.KindData && len(run) > 0; {
-			var u protocol.Unit
-			u, run, err = protocol.NextWhole(run)
-			require.NoError(t, err)
-			meta, err := protocol.DecodeMeta(u.Meta)
-			require.NoError(t, err)
-			data := bytes.Clone(u.Payload)
-			if u.Flags&protocol.UnitBase85 != 0 {
-				data, err = base85.DecodeInPlace(data)
-				require.NoError(t, err)
-			}
-			s.messages = append(s.messages, serpy.Message{Data: data, Mode: protocol.ModeOf(u.Flags), Type: meta.Type})
-		}
+	f := wiretest.NewFeed(t, w, 16<<20)
+	if w.Name() == "serpy" {
+		f.Answer = serpyMode
 	}
+	f.Put(b)
+	require.Empty(t, f.Out.Err)
+	require.Empty(t, f.Out.Dropped)
+	for _, m := range f.Out.Messages {
+		s.messages = append(s.messages, serpy.Message{Data: []byte(m.Data), Mode: m.Mode, Type: m.Type})
+	}
+	s.answers = f.Out.Answers
+	return s
 }
 
 // A recording is one connection of a recorded session.
 type recording struct {
-	name   string
-	wire   protocol.Codec
-	events []transcript.Event
-	conn   int
+	wiretest.Recording
+	wire protocol.Codec
 }
 
 func recordings(t *testing.T) (all []recording) {
 	t.Helper()
-	for _, w := range []protocol.Codec{serpy1.Wire{SendPickles: true}, serpy2.Wire{}} {
-		files, err := filepath.Glob("protocol/serpy" + map[string]string{"serpy": "1", "serpy2": "2"}[w.Name()] + "/testdata/recorded/*.jsonl")
-		require.NoError(t, err)
-		for _, file := range files {
-			b, err := os.ReadFile(file)
-			require.NoError(t, err)
-			events, err := transcript.Parse(b)
-			require.NoError(t, err)
-			name := strings.TrimSuffix(filepath.Base(file), ".jsonl")
-			for i := range events {
-				if events[i].Kind == "conn" {
-					all = append(all, recording{name, w, events, events[i].Conn})
-				}
-			}
+	for _, of := range []struct {
+		dir  string
+		wire protocol.Codec
+	}{{"serpy1", serpy1.Wire{SendPickles: true}}, {"serpy2", serpy2.Wire{}}} {
+		for _, r := range wiretest.Recordings(t, "protocol/"+of.dir+"/testdata/recorded") {
+			all = append(all, recording{r, of.wire})
 		}
 	}
 	require.Equal(t, 48, len(all)) //nolint:testifylint // Len prints all of it
@@ -110,16 +86,16 @@ func recordings(t *testing.T) (all []recording) {
 // false.
 func (r *recording) said(t *testing.T, dir, side string) (b []byte, exact bool) {
 	t.Helper()
-	b, _, sum, err := transcript.Stream(r.events, r.conn, dir)
+	b, _, sum, err := transcript.Stream(r.Events, r.Conn, dir)
 	require.NoError(t, err)
 	if sum == "" {
 		return withoutAnswers(b), true
 	}
 	var run []byte
 	n := 0
-	for i := range r.events {
-		e := &r.events[i]
-		if e.Kind != "send" || e.Conn != r.conn || e.Side != side {
+	for i := range r.Events {
+		e := &r.Events[i]
+		if e.Kind != "send" || e.Conn != r.Conn || e.Side != side {
 			continue
 		}
 		data, err := e.Value.Bytes()
@@ -140,8 +116,8 @@ func (r *recording) said(t *testing.T, dir, side string) (b []byte, exact bool) 
 }
 
 func withoutAnswers(b []byte) []byte {
-	b = bytes.ReplaceAll(b, []byte("\x01ACKMODCG\x1f"), nil)
-	return bytes.ReplaceAll(b, []byte("\x01ACKEOT!!\x1f"), nil)
+	b = bytes.ReplaceAll(b, []byte(serpyMode), nil)
+	return bytes.ReplaceAll(b, []byte(serpyAck), nil)
 }
 
 // An original is the other end of a link: it says what was recorded, and answers what
@@ -180,9 +156,9 @@ func (o *original) answer() {
 		switch {
 		case bytes.HasPrefix(block, []byte("\x01SETMODE")):
 			o.mode = block[len(block)-1] - '0'
-			answers.WriteString("\x01ACKMODCG\x1f")
+			answers.WriteString(serpyMode)
 		case o.mode&1 != 0 && !bytes.HasPrefix(block, []byte("\x01ACK")):
-			answers.WriteString(strings.Repeat("\x01ACKEOT!!\x1f", bytes.Count(block, []byte{4})))
+			answers.WriteString(strings.Repeat(serpyAck, bytes.Count(block, []byte{4})))
 		}
 	}
 	o.mu.Lock()
@@ -205,8 +181,8 @@ var broken = map[string]bool{
 // that were recorded, and everything is answered and acknowledged as it was.
 func TestRecordedConnections(t *testing.T) {
 	for _, r := range recordings(t) {
-		t.Run(r.name+"/as client", func(t *testing.T) { r.replay(t, "client", "c2s", "server", "s2c") })
-		t.Run(r.name+"/as server", func(t *testing.T) { r.replay(t, "server", "s2c", "client", "c2s") })
+		t.Run(r.Name+"/as client", func(t *testing.T) { r.replay(t, "client", "c2s", "server", "s2c") })
+		t.Run(r.Name+"/as server", func(t *testing.T) { r.replay(t, "server", "s2c", "client", "c2s") })
 	}
 }
 
@@ -231,12 +207,12 @@ func (r *recording) replay(t *testing.T, side, dir, theirSide, theirDir string) 
 		require.NoError(t, err)
 		receipts = append(receipts, receipt)
 	}
-	if exact = exact && !broken[r.name]; exact {
+	if exact = exact && !broken[r.Name]; exact {
 		due = r.with0(due, side)
 	}
 	o.hear(t, func() bool {
 		return (!exact || len(o.heard) >= len(due)) && len(streamOf(t, r.wire, o.heard).messages) == len(ours.messages) &&
-			bytes.Count(o.heard, []byte("\x01ACKMODCG\x1f")) == told.answers && bytes.Count(o.heard, []byte("\x01ACKEOT!!\x1f")) == told.acked()
+			bytes.Count(o.heard, []byte(serpyMode)) == told.answers && bytes.Count(o.heard, []byte(serpyAck)) == told.acked()
 	})
 	if exact {
 		require.Equal(t, string(due), string(withoutAnswers(o.heard)))
@@ -299,9 +275,9 @@ func (r *recording) link(t *testing.T, dialled bool) (*serpy.Connection, *origin
 func (r *recording) hasValues(t *testing.T, side string, got []serpy.Message) {
 	t.Helper()
 	n := 0
-	for i := range r.events {
-		e := &r.events[i]
-		if e.Kind != "recv" || e.Conn != r.conn || e.Side != side {
+	for i := range r.Events {
+		e := &r.Events[i]
+		if e.Kind != "recv" || e.Conn != r.Conn || e.Side != side {
 			continue
 		}
 		require.Less(t, n, len(got))
@@ -334,7 +310,7 @@ func (r *recording) hasValues(t *testing.T, side string, got []serpy.Message) {
 			requireSame(t, []string{string(want)}, []string{string(m.Data)})
 		}
 	}
-	if r.name != "v1_mode1_eot_in_payload_dies" { // Q2: there it died, and ours goes on
+	if r.Name != "v1_mode1_eot_in_payload_dies" { // Q2: there it died, and ours goes on
 		require.Len(t, got, n)
 	}
 }

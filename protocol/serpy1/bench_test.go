@@ -52,7 +52,7 @@ func BenchmarkEncode(b *testing.B) {
 		var run []byte
 		count := max(1, 1<<20/size)
 		for range count {
-			run = appendMessage(run, plain(strings.Repeat("0123456789abcdef", 1+size/16)[:size]))
+			run = plain(strings.Repeat("0123456789abcdef", 1+size/16)[:size]).AppendUnit(run)
 		}
 		b.Run(fmt.Sprintf("plain/%d", size), func(b *testing.B) {
 			b.SetBytes(int64(len(run)))

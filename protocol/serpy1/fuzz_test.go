@@ -22,29 +22,29 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, cut uint16, mode uint8, limit uint16) {
 		w := serpy1.Wire{ReceiveMode: mode}
 		whole := newFeed(t, w, int(limit))
-		whole.put(b)
+		whole.Put(b)
 		parts := newFeed(t, w, int(limit))
 		at := int(cut) % (len(b) + 1)
-		parts.put(b[:at])
-		parts.put(b[at:])
-		require.Equal(t, whole.out.Messages, parts.out.Messages)
-		require.Equal(t, whole.out.Err, parts.out.Err)
-		require.Equal(t, whole.out.Dropped, parts.out.Dropped)
-		require.Equal(t, whole.out.Answers, parts.out.Answers)
-		require.Equal(t, whole.out.Acks, parts.out.Acks)
+		parts.Put(b[:at])
+		parts.Put(b[at:])
+		require.Equal(t, whole.Out.Messages, parts.Out.Messages)
+		require.Equal(t, whole.Out.Err, parts.Out.Err)
+		require.Equal(t, whole.Out.Dropped, parts.Out.Dropped)
+		require.Equal(t, whole.Out.Answers, parts.Out.Answers)
+		require.Equal(t, whole.Out.Acks, parts.Out.Acks)
 
 		var sendable []message
-		for _, m := range whole.out.Messages {
+		for _, m := range whole.Out.Messages {
 			require.LessOrEqual(t, len(m.Data), int(limit))
 			if len(m.Data) > 0 || m.Mode.IsAcked() && m.Type == 0 {
 				sendable = append(sendable, m)
 			}
 		}
 		again := newFeed(t, serpy1.Wire{}, int(limit))
-		again.put([]byte(encode(t, sendable...)))
-		require.Empty(t, again.out.Err)
-		require.Len(t, again.out.Messages, len(sendable))
-		for i, m := range again.out.Messages {
+		again.Put([]byte(encode(t, sendable...)))
+		require.Empty(t, again.Out.Err)
+		require.Len(t, again.Out.Messages, len(sendable))
+		for i, m := range again.Out.Messages {
 			require.Equal(t, sendable[i].Data, m.Data)
 			require.Equal(t, sendable[i].Mode.IsAcked(), m.Mode.IsAcked())
 		}

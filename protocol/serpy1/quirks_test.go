@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/serpy-go/serpy/internal/wiretest"
 	"github.com/serpy-go/serpy/protocol"
 	"github.com/serpy-go/serpy/protocol/serpy1"
 )
@@ -88,7 +89,7 @@ func TestQ4PayloadIsCommand(t *testing.T) {
 		}
 	}
 	evil := "cos\nsystem\n(S'true'\ntR."
-	out := decode(t, mode4+string(appendMessages(t, serpy1.Wire{}.NewEncoder(), nil, text85(evil))[len(mode2):]))
+	out := decode(t, mode4+string(wiretest.Append(t, serpy1.Wire{}.NewEncoder(), nil, text85(evil))[len(mode2):]))
 	require.Equal(t, []message{{Mode: protocol.Base85, Type: protocol.Pickle, Data: evil}}, out.Messages)
 }
 
@@ -134,7 +135,7 @@ func TestQ6BadInputIsDropped(t *testing.T) {
 // lost, but its acknowledgements stop. So ours does not wait for one before it sends on.
 func TestQ7SendsOnWithoutAcknowledgements(t *testing.T) {
 	enc := serpy1.Wire{}.NewEncoder()
-	b := appendMessages(t, enc, nil, acked("1"), acked("2"), plain("3"), acked85("4"))
+	b := wiretest.Append(t, enc, nil, acked("1"), acked("2"), plain("3"), acked85("4"))
 	require.Equal(t, mode1+"1\x04\x1f2\x04\x1f"+mode0+"3\x1f"+mode3+"Gy\x04\x1f", string(b))
 }
 
@@ -147,13 +148,13 @@ func TestQ8LargeMessagesInLinearTime(t *testing.T) {
 		f := newFeed(t, serpy1.Wire{}, size)
 		calls := 0
 		for at := 0; at < len(stream); at += 4096 {
-			f.put([]byte(stream[at:min(at+4096, len(stream))]))
+			f.Put([]byte(stream[at:min(at+4096, len(stream))]))
 			calls++
 		}
-		require.Empty(t, f.out.Err)
-		require.Len(t, f.out.Messages, 1)
-		require.GreaterOrEqual(t, len(f.out.Messages[0].Data), size*4/5)
-		require.LessOrEqual(t, f.out.Frames, 2)
+		require.Empty(t, f.Out.Err)
+		require.Len(t, f.Out.Messages, 1)
+		require.GreaterOrEqual(t, len(f.Out.Messages[0].Data), size*4/5)
+		require.LessOrEqual(t, f.Out.Frames, 2)
 	}
 }
 
@@ -197,12 +198,12 @@ func TestQ11ReconnectedPeer(t *testing.T) {
 	enc := serpy1.Wire{}.NewEncoder()
 	b := enc.(protocol.Opener).Open(nil)
 	require.Equal(t, mode0, string(b))
-	require.Equal(t, mode0+"x\x1f", string(appendMessages(t, enc, b, plain("x"))))
+	require.Equal(t, mode0+"x\x1f", string(wiretest.Append(t, enc, b, plain("x"))))
 
 	for mode, want := range []message{plain("bTR"), acked("bTR"), text85("t2"), acked85("t2"), {Mode: protocol.Base85, Type: protocol.Pickle, Data: "t2"}} {
 		f := newFeed(t, serpy1.Wire{ReceiveMode: uint8(mode)}, limit)
-		f.put([]byte("bTR" + strings.Repeat("\x04", mode%2) + "\x1f"))
-		require.Equal(t, []message{want}, f.out.Messages)
+		f.Put([]byte("bTR" + strings.Repeat("\x04", mode%2) + "\x1f"))
+		require.Equal(t, []message{want}, f.Out.Messages)
 	}
 }
 
@@ -240,17 +241,17 @@ func TestQ14LinksAreIndependent(t *testing.T) {
 func TestQ15EndOfStream(t *testing.T) {
 	for stream, n := range map[string]string{"a\x1fcut": "3", mode1 + "a\x04\x1fjoined\x1fcut": "9", mode1 + "a\x04bc\x1f": "2"} {
 		f := newFeed(t, serpy1.Wire{}, limit)
-		f.put([]byte(stream))
-		out := f.end()
+		f.Put([]byte(stream))
+		out := f.End()
 		require.Len(t, out.Messages, 1, "%q", stream)
 		require.Equal(t, []string{"the link ended inside a message, of which " + n + " bytes had come"}, out.Dropped)
 	}
 	f := newFeed(t, serpy1.Wire{}, limit)
-	f.put([]byte("a\x1f"))
-	require.Empty(t, f.end().Dropped)
+	f.Put([]byte("a\x1f"))
+	require.Empty(t, f.End().Dropped)
 	f = newFeed(t, serpy1.Wire{}, limit)
-	f.put(bytes.Repeat([]byte("x"), 5000))
-	require.Len(t, f.end().Dropped, 1)
+	f.Put(bytes.Repeat([]byte("x"), 5000))
+	require.Len(t, f.End().Dropped, 1)
 }
 
 // TestLinger: what arrives right before the end of the link is lost to an original.

@@ -63,7 +63,7 @@ func TestNumbers(t *testing.T) {
 	require.Error(t, serpy1.Wire{}.Check(&protocol.Meta{Type: protocol.Int}, []byte("1234567")))
 	require.Error(t, serpy1.Wire{}.Check(&protocol.Meta{Type: protocol.Int, Mode: protocol.Base85}, []byte("12345678")))
 	require.NoError(t, serpy1.Wire{}.Check(&protocol.Meta{Type: protocol.Int, Mode: protocol.Base85}, []byte("0123456789")))
-	run := appendMessage(nil, message{Type: protocol.Int, Data: "short"})
+	run := message{Type: protocol.Int, Data: "short"}.AppendUnit(nil)
 	_, err := serpy1.Wire{}.NewEncoder().Append(nil, &protocol.Frame{Kind: protocol.KindData, Count: 1, Body: run})
 	require.Error(t, err)
 }
@@ -115,17 +115,17 @@ func TestLimits(t *testing.T) {
 		"nothing but commands":    {0, mode1 + gotIt + mode0, true},
 	} {
 		f := newFeed(t, serpy1.Wire{}, c.limit)
-		f.put([]byte(c.stream))
-		require.Equal(t, c.fits, f.out.Err == "", "%s: %s", name, f.out.Err)
+		f.Put([]byte(c.stream))
+		require.Equal(t, c.fits, f.Out.Err == "", "%s: %s", name, f.Out.Err)
 		if c.limit > 0 && !c.fits {
-			require.Len(t, f.out.Messages, 1, name)
+			require.Len(t, f.Out.Messages, 1, name)
 		}
 		g := newFeed(t, serpy1.Wire{}, c.limit)
 		for i := range len(c.stream) {
-			g.put([]byte(c.stream[i : i+1]))
+			g.Put([]byte(c.stream[i : i+1]))
 		}
-		require.Equal(t, f.out.Messages, g.out.Messages, name)
-		require.Equal(t, f.out.Err, g.out.Err, name)
+		require.Equal(t, f.Out.Messages, g.Out.Messages, name)
+		require.Equal(t, f.Out.Err, g.Out.Err, name)
 	}
 }
 
@@ -135,10 +135,10 @@ func TestOpenBlockIsBounded(t *testing.T) {
 	f := newFeed(t, serpy1.Wire{}, 1<<20)
 	chunk := []byte(strings.Repeat("x", 64<<10))
 	n := 0
-	for ; f.out.Err == "" && n < 100; n++ {
-		f.put(chunk)
+	for ; f.Out.Err == "" && n < 100; n++ {
+		f.Put(chunk)
 	}
-	require.Equal(t, "a message of more than 1048576 bytes", f.out.Err)
+	require.Equal(t, "a message of more than 1048576 bytes", f.Out.Err)
 	require.Equal(t, 17, n)
 }
 
@@ -150,11 +150,11 @@ func TestLargeBesideSmall(t *testing.T) {
 	for _, piece := range []int{61, 1000, 1024, 1025, 4096, 65536, 1 << 20, len(stream)} {
 		f := newFeed(t, serpy1.Wire{}, len(large))
 		for at := 0; at < len(stream); at += piece {
-			f.put([]byte(stream[at:min(at+piece, len(stream))]))
+			f.Put([]byte(stream[at:min(at+piece, len(stream))]))
 		}
-		require.True(t, slices.Equal(want, f.out.Messages), "in pieces of %d", piece)
-		require.Empty(t, f.out.Err)
-		require.Equal(t, 4, f.out.Answers)
+		require.True(t, slices.Equal(want, f.Out.Messages), "in pieces of %d", piece)
+		require.Empty(t, f.Out.Err)
+		require.Equal(t, 4, f.Out.Answers)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/serpy-go/serpy/internal/wiretest"
 	"github.com/serpy-go/serpy/protocol"
 	"github.com/serpy-go/serpy/protocol/serpy2"
 )
@@ -26,26 +27,26 @@ func FuzzDecode(f *testing.F) {
 			b = mendSums(b)
 		}
 		for _, w := range []serpy2.Wire{{}, {Resync: true}} {
-			whole := newFeed(t, w, int(limit))
-			whole.put(b)
-			parts := newFeed(t, w, int(limit))
+			whole := wiretest.NewFeed(t, w, int(limit))
+			whole.Put(b)
+			parts := wiretest.NewFeed(t, w, int(limit))
 			at := int(cut) % (len(b) + 1)
-			parts.put(b[:at])
-			parts.put(b[at:])
-			require.Equal(t, whole.out.Messages, parts.out.Messages)
-			require.Equal(t, whole.out.Err == "", parts.out.Err == "")
+			parts.Put(b[:at])
+			parts.Put(b[at:])
+			require.Equal(t, whole.Out.Messages, parts.Out.Messages)
+			require.Equal(t, whole.Out.Err == "", parts.Out.Err == "")
 			if !w.Resync {
-				require.Equal(t, whole.out.Dropped, parts.out.Dropped)
+				require.Equal(t, whole.Out.Dropped, parts.Out.Dropped)
 			}
-			for _, m := range whole.out.Messages {
+			for _, m := range whole.Out.Messages {
 				require.LessOrEqual(t, len(m.Data), max(int(limit), 8))
 				require.NoError(t, serpy2.Wire{}.Check(&protocol.Meta{Type: m.Type}, []byte(m.Data)))
 			}
-			again := newFeed(t, w, int(limit))
-			again.put([]byte(encode(t, whole.out.Messages...)))
-			require.Equal(t, whole.out.Messages, again.out.Messages)
-			require.Empty(t, again.out.Dropped)
-			require.Empty(t, again.out.Err)
+			again := wiretest.NewFeed(t, w, int(limit))
+			again.Put([]byte(encode(t, whole.Out.Messages...)))
+			require.Equal(t, whole.Out.Messages, again.Out.Messages)
+			require.Empty(t, again.Out.Dropped)
+			require.Empty(t, again.Out.Err)
 		}
 	})
 }

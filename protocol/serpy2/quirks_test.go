@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/serpy-go/serpy/internal/wiretest"
 	"github.com/serpy-go/serpy/protocol"
 	"github.com/serpy-go/serpy/protocol/serpy2"
 )
@@ -58,8 +59,8 @@ func TestP2BadValues(t *testing.T) {
 	require.Error(t, w.Check(&protocol.Meta{Type: protocol.Text}, []byte("\xff")))
 	require.Error(t, w.Check(&protocol.Meta{Type: protocol.Int}, []byte("1234567")))
 	require.Equal(t, raw(0x81, "\xff"), encode(t, textOf("\xff")))
-	require.Equal(t, raw(0x81, "short"), encode(t, message{protocol.Float, "short"}))
-	require.Equal(t, raw(0x81, "."), encode(t, message{protocol.Pickle, "."}))
+	require.Equal(t, raw(0x81, "short"), encode(t, message{Type: protocol.Float, Data: "short"}))
+	require.Equal(t, raw(0x81, "."), encode(t, message{Type: protocol.Pickle, Data: "."}))
 }
 
 // P3: a wrong sum drops the message in the original, too.
@@ -82,24 +83,24 @@ func TestP4Garbage(t *testing.T) {
 		require.Contains(t, out.Err, "not the beginning of a message", "%.20q", garbage)
 
 		for _, piece := range []int{1, 3, 7, 10_000} {
-			f := newFeed(t, serpy2.Wire{Resync: true}, limit)
+			f := wiretest.NewFeed(t, serpy2.Wire{Resync: true}, limit)
 			stream := around(garbage)
 			for at := 0; at < len(stream); at += piece {
-				f.put([]byte(stream[at:min(at+piece, len(stream))]))
+				f.Put([]byte(stream[at:min(at+piece, len(stream))]))
 			}
-			require.Equal(t, []message{textOf("before"), textOf("after")}, f.out.Messages, "%.20q in pieces of %d", garbage, piece)
-			require.NotEmpty(t, f.out.Dropped)
-			require.Empty(t, f.out.Err)
+			require.Equal(t, []message{textOf("before"), textOf("after")}, f.Out.Messages, "%.20q in pieces of %d", garbage, piece)
+			require.NotEmpty(t, f.Out.Dropped)
+			require.Empty(t, f.Out.Err)
 			if piece == 10_000 {
-				require.Len(t, f.out.Dropped, 1)
+				require.Len(t, f.Out.Dropped, 1)
 			}
 		}
 	}
 	out := decode(t, "x") // one byte tells
 	require.NotEmpty(t, out.Err)
-	f := newFeed(t, serpy2.Wire{Resync: true}, limit)
-	f.put([]byte("12345" + raw(0x21, "a")))
-	require.Equal(t, []string{`skipped 5 bytes that begin no message: "12345"`}, f.out.Dropped)
+	f := wiretest.NewFeed(t, serpy2.Wire{Resync: true}, limit)
+	f.Put([]byte("12345" + raw(0x21, "a")))
+	require.Equal(t, []string{`skipped 5 bytes that begin no message: "12345"`}, f.Out.Dropped)
 }
 
 // P5: the original believes a length, and waits for it for ever. Here one beyond the
@@ -111,12 +112,12 @@ func TestP5HugeLength(t *testing.T) {
 	require.Contains(t, out.Err, "4294967295 bytes: message too large")
 
 	binary.LittleEndian.PutUint32(head[10:], 1<<30)
-	f := newFeed(t, serpy2.Wire{}, 1<<30)
+	f := wiretest.NewFeed(t, serpy2.Wire{}, 1<<30)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	f.put(append(head, make([]byte, 100_000)...))
+	f.Put(append(head, make([]byte, 100_000)...))
 	runtime.ReadMemStats(&after)
-	require.Empty(t, f.out.Err)
+	require.Empty(t, f.Out.Err)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(2<<20))
 }
 
@@ -162,13 +163,13 @@ func TestP10LargeBodiesInLinearTime(t *testing.T) {
 	const size = 16 << 20
 	want := bytesOf(strings.Repeat("0123456789abcdef", size/16))
 	stream := encode(t, want, textOf("after"))
-	f := newFeed(t, serpy2.Wire{}, size)
+	f := wiretest.NewFeed(t, serpy2.Wire{}, size)
 	for at := 0; at < len(stream); at += 4096 {
-		f.put([]byte(stream[at:min(at+4096, len(stream))]))
+		f.Put([]byte(stream[at:min(at+4096, len(stream))]))
 	}
-	require.Len(t, f.out.Messages, 2)
-	requireText(t, want.Data, f.out.Messages[0].Data, "16 MiB")
-	require.Equal(t, 2, f.out.Frames)
+	require.Len(t, f.Out.Messages, 2)
+	wiretest.RequireText(t, want.Data, f.Out.Messages[0].Data, "16 MiB")
+	require.Equal(t, 2, f.Out.Frames)
 }
 
 // P11: the magic inside a body is data.
@@ -196,14 +197,14 @@ func TestP14EndOfStream(t *testing.T) {
 		cut  int
 		size int
 	}{{3, 10}, {14, 10}, {20, 10}, {2000, 5000}, {5000, 5000}} {
-		f := newFeed(t, serpy2.Wire{}, limit)
-		f.put([]byte(raw(0x21, "a") + raw(0x21, strings.Repeat("x", c.size))[:c.cut]))
-		out := f.end()
+		f := wiretest.NewFeed(t, serpy2.Wire{}, limit)
+		f.Put([]byte(raw(0x21, "a") + raw(0x21, strings.Repeat("x", c.size))[:c.cut]))
+		out := f.End()
 		require.Equal(t, []message{textOf("a")}, out.Messages)
 		require.Len(t, out.Dropped, 1)
 		require.Contains(t, out.Dropped[0], "the link ended inside a message")
 	}
-	f := newFeed(t, serpy2.Wire{}, limit)
-	f.put([]byte(raw(0x21, "a")))
-	require.Empty(t, f.end().Dropped)
+	f := wiretest.NewFeed(t, serpy2.Wire{}, limit)
+	f.Put([]byte(raw(0x21, "a")))
+	require.Empty(t, f.End().Dropped)
 }

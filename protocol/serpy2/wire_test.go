@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/serpy-go/serpy/internal/wiretest"
 	"github.com/serpy-go/serpy/protocol"
 	"github.com/serpy-go/serpy/protocol/base85"
 	"github.com/serpy-go/serpy/protocol/serpy2"
@@ -105,10 +106,10 @@ func TestSum(t *testing.T) {
 // TestLimits: a body of more than the limit ends the link; a number may be as long as
 // it wants to be.
 func TestLimits(t *testing.T) {
-	f := newFeed(t, serpy2.Wire{}, 5)
-	f.put([]byte(encode(t, textOf("12345"), floatOf(0.1), intOf(-1), textOf("123456"))))
-	require.Equal(t, []message{textOf("12345"), floatOf(0.1), intOf(-1)}, f.out.Messages)
-	require.Equal(t, "a message of 6 bytes: message too large, at most 5 are allowed", f.out.Err)
+	f := wiretest.NewFeed(t, serpy2.Wire{}, 5)
+	f.Put([]byte(encode(t, textOf("12345"), floatOf(0.1), intOf(-1), textOf("123456"))))
+	require.Equal(t, []message{textOf("12345"), floatOf(0.1), intOf(-1)}, f.Out.Messages)
+	require.Equal(t, "a message of 6 bytes: message too large, at most 5 are allowed", f.Out.Err)
 }
 
 // TestEncoderSkips: what the wire has no words for is not written, and base85 is
