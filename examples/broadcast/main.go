@@ -7,20 +7,13 @@ import (
 	"flag"
 	"io"
 	"log/slog"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/serpy-go/serpy/examples/internal/cli"
 	"github.com/serpy-go/serpy/examples/internal/wires"
 	"github.com/serpy-go/serpy/protocol"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // A second Ctrl-C ends the process at once.
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { cli.Main(run) }
 
 // config is what the flags say, checked.
 type config struct {

@@ -3,10 +3,7 @@
 package main
 
 import (
-	"os"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
 // TestInterrupt: Ctrl-C ends a chat and a room in good order.
@@ -16,10 +13,10 @@ func TestInterrupt(t *testing.T) {
 	r.Says(t, "somebody (serpy2, ")
 	sue := chat(t, "Sue", "-addr", address, "-wire", "serpy")
 	ada.Says(t, "Sue joined")
-	require.NoError(t, sue.Process.Signal(os.Interrupt))
+	sue.Interrupt(t)
 	sue.Ends(t)
 	ada.Says(t, "Sue left")
-	require.NoError(t, r.Process.Signal(os.Interrupt))
+	r.Interrupt(t)
 	ada.Says(t, "the room closes")
 	ada.Ends(t)
 	r.Ends(t)

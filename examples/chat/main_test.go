@@ -23,7 +23,7 @@ func chat(t *testing.T, name string, args ...string) *proctest.Process {
 func room(t *testing.T, address string) (*proctest.Process, string) {
 	t.Helper()
 	p := proctest.Other(t, "broadcast", "-addr", address)
-	return p, strings.TrimPrefix(p.Says(t, "listening on "), "tcp://")
+	return p, p.Listens(t)
 }
 
 func TestFlags(t *testing.T) {

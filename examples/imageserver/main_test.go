@@ -6,7 +6,6 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -18,18 +17,11 @@ import (
 
 func TestMain(m *testing.M) { proctest.Main(m, main) }
 
-// server starts a server as a process, and gives its address.
-func server(t *testing.T, args ...string) (*proctest.Process, string) {
-	t.Helper()
-	p := proctest.Self(t, "server", append([]string{"serve", "-addr", "127.0.0.1:0"}, args...)...)
-	return p, strings.TrimPrefix(p.Says(t, "listening on "), "tcp://")
-}
-
 // The original's sessions, byte by byte.
 func TestRecorded(t *testing.T) {
-	_, address := server(t)
+	_, address := proctest.Server(t)
 	recorded.Read(t, "v2_instrument_512x512").Replay(t, address)
-	_, address = server(t, "-size", "16x8")
+	_, address = proctest.Server(t, "-size", "16x8")
 	recorded.Read(t, "v2_instrument_16x8_full").Replay(t, address)
 }
 
@@ -37,8 +29,8 @@ func TestRecorded(t *testing.T) {
 func TestAllWires(t *testing.T) {
 	values := recorded.Read(t, "v2_instrument_512x512").Values
 	require.Len(t, values, 2)
-	s, address := server(t)
-	_, lines := server(t, "-wires", "native,serpy2,line")
+	s, address := proctest.Server(t)
+	_, lines := proctest.Server(t, "-wires", "native,serpy2,line")
 	for wire, to := range map[string]string{"native": address, "serpy": address, "serpy2": address, "line": lines} {
 		t.Run(wire, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "image.raw")
@@ -56,7 +48,7 @@ func TestAllWires(t *testing.T) {
 }
 
 func TestPicture(t *testing.T) {
-	_, address := server(t, "-size", "5x9")
+	_, address := proctest.Server(t, "-size", "5x9")
 	path := filepath.Join(t.TempDir(), "image.PNG")
 	p := proctest.Self(t, "get", "get", "-addr", address, "-size", "5x9", "-wait", "1m", "-o", path, "--", "1")
 	p.Ends(t)
@@ -79,7 +71,7 @@ func TestPicture(t *testing.T) {
 
 // The wrong server, or another size, is told.
 func TestNoImage(t *testing.T) {
-	_, address := server(t, "-size", "4x4")
+	_, address := proctest.Server(t, "-size", "4x4")
 	path := filepath.Join(t.TempDir(), "image.raw")
 	var out, errOut bytes.Buffer
 	require.Equal(t, 1, run(t.Context(), []string{"get", "-addr", address, "-wait", "1m", "-o", path, "3"}, &out, &errOut))
@@ -87,38 +79,29 @@ func TestNoImage(t *testing.T) {
 	assert.NoFileExists(t, path)
 
 	mute := proctest.Other(t, "broadcast", "-addr", "127.0.0.1:0")
-	address = strings.TrimPrefix(mute.Says(t, "listening on "), "tcp://")
+	address = mute.Listens(t)
 	require.Equal(t, 1, run(t.Context(), []string{"get", "-addr", address, "-wire", "serpy2", "-wait", "100ms", "-o", path, "3"}, &out, &errOut))
 	assert.Contains(t, errOut.String(), "no image came from "+address+" within 100ms")
 	assert.NoFileExists(t, path)
 }
 
 func TestFlags(t *testing.T) {
-	for _, c := range []struct {
-		code int
-		want string
-		args []string
-	}{
-		{2, "get or serve?", nil},
-		{2, `"send" is no command`, []string{"send"}},
-		{2, `-wires "x": choose`, []string{"serve", "-wires", "x"}},
-		{2, "give columns and rows, of 2 to 1024 each", []string{"serve", "-size", "1025x2"}},
-		{2, "give columns and rows, of 2 to 1024 each", []string{"serve", "-size", "2x1"}},
-		{2, "give columns and rows, of 2 to 1024 each", []string{"serve", "-size", "2x2x2"}},
-		{2, "give columns and rows, of 2 to 1024 each", []string{"get", "-size", "big", "3"}},
-		{2, "the number is missing", []string{"get"}},
-		{2, `"many" is no whole number`, []string{"get", "many"}},
-		{2, `"2" is too much`, []string{"get", "1", "2"}},
-		{2, `-wire "x": choose`, []string{"get", "-wire", "x", "1"}},
-		{2, "-wait -1s: give", []string{"get", "-wait", "-1s", "1"}},
-		{1, "Start imageserver serve there first", []string{"get", "-addr", "127.0.0.1:1", "1"}},
-		{1, "Choose another place", []string{"serve", "-addr", "unix:///no/such/folder/socket"}},
-		{0, "cos(x) sin(y)", []string{"-help"}},
-		{0, "-size", []string{"serve", "-help"}},
-		{0, "-o file", []string{"get", "-help"}},
-	} {
-		var out, errOut bytes.Buffer
-		require.Equal(t, c.code, run(t.Context(), c.args, &out, &errOut), "%q: %s", c.args, &errOut)
-		require.Contains(t, errOut.String(), c.want, c.args)
-	}
+	use := proctest.Uses(t, run)
+	use(2, "get or serve?")
+	use(2, `"send" is no command`, "send")
+	use(2, `-wires "x": choose`, "serve", "-wires", "x")
+	use(2, "give columns and rows, of 2 to 1024 each", "serve", "-size", "1025x2")
+	use(2, "give columns and rows, of 2 to 1024 each", "serve", "-size", "2x1")
+	use(2, "give columns and rows, of 2 to 1024 each", "serve", "-size", "2x2x2")
+	use(2, "give columns and rows, of 2 to 1024 each", "get", "-size", "big", "3")
+	use(2, "the number is missing", "get")
+	use(2, `"many" is no whole number`, "get", "many")
+	use(2, `"2" is too much`, "get", "1", "2")
+	use(2, `-wire "x": choose`, "get", "-wire", "x", "1")
+	use(2, "-wait -1s: give", "get", "-wait", "-1s", "1")
+	use(1, "Start imageserver serve there first", "get", "-addr", "127.0.0.1:1", "1")
+	use(1, "Choose another place", "serve", "-addr", "unix:///no/such/folder/socket")
+	use(0, "cos(x) sin(y)", "-help")
+	use(0, "-size", "serve", "-help")
+	use(0, "-o file", "get", "-help")
 }

@@ -2,12 +2,10 @@ package main
 
 import (
 	"bytes"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/serpy-go/serpy/examples/internal/proctest"
 	"github.com/serpy-go/serpy/examples/internal/recorded"
@@ -15,16 +13,9 @@ import (
 
 func TestMain(m *testing.M) { proctest.Main(m, main) }
 
-// server starts a server as a process, and gives its address.
-func server(t *testing.T, args ...string) (*proctest.Process, string) {
-	t.Helper()
-	p := proctest.Self(t, "server", append([]string{"serve", "-addr", "127.0.0.1:0"}, args...)...)
-	return p, strings.TrimPrefix(p.Says(t, "listening on "), "tcp://")
-}
-
 func TestAllWires(t *testing.T) {
-	s, address := server(t)
-	_, lines := server(t, "-wires", "native,serpy2,line")
+	s, address := proctest.Server(t)
+	_, lines := proctest.Server(t, "-wires", "native,serpy2,line")
 	for wire, types := range map[string][2]string{
 		"native": {"int 42", "text hé"}, "serpy": {"bytes 42", "bytes hé"},
 		"serpy2": {"int 42", "text hé"}, "line": {"bytes 42", "bytes hé"},
@@ -51,14 +42,14 @@ func TestAllWires(t *testing.T) {
 
 // The original's session, byte by byte.
 func TestRecorded(t *testing.T) {
-	_, address := server(t, "-wires", "native,serpy2")
+	_, address := proctest.Server(t, "-wires", "native,serpy2")
 	recorded.Read(t, "v2_pingpong").Replay(t, address)
 }
 
 // An answer that does not come is told, and the next is waited for.
 func TestMissing(t *testing.T) {
 	mute := proctest.Other(t, "imageserver", "serve", "-addr", "127.0.0.1:0")
-	address := strings.TrimPrefix(mute.Says(t, "listening on "), "tcp://")
+	address := mute.Listens(t)
 	var out, errOut bytes.Buffer
 	assert.Equal(t, 1, run(t.Context(), []string{"ping", "-addr", address, "-n", "2", "-every", "0", "-wait", "10ms"}, &out, &errOut))
 	assert.Contains(t, out.String(), "  1: no answer within 10ms\n  2: no answer within 10ms\n2 sent, 0 answered\n")
@@ -66,34 +57,25 @@ func TestMissing(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	for _, c := range []struct {
-		code int
-		want string
-		args []string
-	}{
-		{2, "ping or serve?", nil},
-		{2, `"pong" is no command: ping or serve`, []string{"pong"}},
-		{2, `-wires "npipes": choose native, serpy, serpy2 or line`, []string{"serve", "-wires", "npipes"}},
-		{2, "-wires serpy and line cannot be told apart", []string{"serve", "-wires", "serpy,line"}},
-		{2, `"x" is too much`, []string{"serve", "x"}},
-		{2, `-wire "x": choose`, []string{"ping", "-wire", "x"}},
-		{2, "-n -1: give", []string{"ping", "-n", "-1"}},
-		{2, "-size 4194305: give", []string{"ping", "-size", "4194305"}},
-		{2, "-every -1s: give", []string{"ping", "-every", "-1s"}},
-		{2, "-wait 0s: give", []string{"ping", "-wait", "0"}},
-		{2, "flag provided but not", []string{"ping", "-nope"}},
-		{1, "Start pingpong serve there first", []string{"ping", "-addr", "127.0.0.1:1"}},
-		{1, "no such scheme", []string{"ping", "-addr", "http://x"}},
-		{1, "no such scheme", []string{"serve", "-addr", "http://x"}},
-		{1, "Choose another place", []string{"serve", "-addr", "unix:///no/such/folder/socket"}},
-		{0, "pingpong serve ", []string{"-help"}},
-		{0, "-every", []string{"ping", "-help"}},
-		{0, "-wires", []string{"serve", "--help"}},
-	} {
-		var out, errOut bytes.Buffer
-		require.Equal(t, c.code, run(t.Context(), c.args, &out, &errOut), "%q: %s", c.args, &errOut)
-		require.Contains(t, errOut.String(), c.want, c.args)
-	}
+	use := proctest.Uses(t, run)
+	use(2, "ping or serve?")
+	use(2, `"pong" is no command: ping or serve`, "pong")
+	use(2, `-wires "npipes": choose native, serpy, serpy2 or line`, "serve", "-wires", "npipes")
+	use(2, "-wires serpy and line cannot be told apart", "serve", "-wires", "serpy,line")
+	use(2, `"x" is too much`, "serve", "x")
+	use(2, `-wire "x": choose`, "ping", "-wire", "x")
+	use(2, "-n -1: give", "ping", "-n", "-1")
+	use(2, "-size 4194305: give", "ping", "-size", "4194305")
+	use(2, "-every -1s: give", "ping", "-every", "-1s")
+	use(2, "-wait 0s: give", "ping", "-wait", "0")
+	use(2, "flag provided but not", "ping", "-nope")
+	use(1, "Start pingpong serve there first", "ping", "-addr", "127.0.0.1:1")
+	use(1, "no such scheme", "ping", "-addr", "http://x")
+	use(1, "no such scheme", "serve", "-addr", "http://x")
+	use(1, "Choose another place", "serve", "-addr", "unix:///no/such/folder/socket")
+	use(0, "pingpong serve ", "-help")
+	use(0, "-every", "ping", "-help")
+	use(0, "-wires", "serve", "--help")
 }
 
 func TestMilliseconds(t *testing.T) {

@@ -9,19 +9,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
+
+	"github.com/serpy-go/serpy/examples/internal/proctest"
 )
 
-// asProgram makes the test binary the program itself, so that the two sides can be two
-// processes.
-const asProgram = "SENDFILE_TEST_AS_PROGRAM"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { proctest.Main(m, main) }
 
 // runHere runs the program in this process, and gives its exit code and what it said.
 func runHere(t *testing.T, args ...string) (code int, stdout, stderr string) {

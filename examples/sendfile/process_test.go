@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"io"
 	"math/rand/v2"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -20,67 +18,35 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/serpy-go/serpy/blob"
+	"github.com/serpy-go/serpy/examples/internal/proctest"
 )
 
-// process is the program as a process of its own.
-type process struct {
-	*exec.Cmd
-	stdout bytes.Buffer
-	stderr *bufio.Scanner
-}
-
-func start(t *testing.T, args ...string) *process {
+// start starts the program as a process of its own.
+func start(t *testing.T, args ...string) *proctest.Process {
 	t.Helper()
-	p := &process{Cmd: exec.CommandContext(t.Context(), os.Args[0], args...)}
-	p.Env = append(os.Environ(), asProgram+"=1")
-	p.Stdout = &p.stdout
-	pipe, err := p.StderrPipe()
-	require.NoError(t, err)
-	p.stderr = bufio.NewScanner(pipe)
-	require.NoError(t, p.Start())
-	t.Cleanup(func() {
-		if p.ProcessState == nil {
-			_ = p.Process.Kill()
-			_ = p.Wait()
-		}
-	})
-	return p
+	return proctest.Apart(t, args[0], args...)
 }
 
 // receiving starts a receiver, and waits until it listens; its address goes on working
 // when it is started again.
-func receiving(t *testing.T, address, dir string, args ...string) *process {
+func receiving(t *testing.T, address, dir string, args ...string) *proctest.Process {
 	t.Helper()
 	p := start(t, append([]string{"receive", "-addr", address, "-dir", dir, "-json"}, args...)...)
-	require.True(t, p.stderr.Scan())
-	require.Contains(t, p.stderr.Text(), "listening on "+address)
+	require.Contains(t, p.Line(t), "listening on "+address)
 	return p
 }
 
-// end waits for the end, with an exit code, and gives what was said of each file.
-func (p *process) end(t *testing.T, code int) (all []outcome) {
+// end waits for the end of a process, with an exit code, and gives what was said of each
+// file.
+func end(t *testing.T, p *proctest.Process, code int) (all []outcome) {
 	t.Helper()
-	var rest strings.Builder
-	for p.stderr.Scan() {
-		rest.WriteString(p.stderr.Text() + "\n")
-	}
-	_ = p.Wait() // the code says it
-	require.Equal(t, code, p.ProcessState.ExitCode(), "%s%s", rest.String(), p.stdout.String())
-	for line := range bytes.Lines(p.stdout.Bytes()) {
+	p.Exits(t, code)
+	for line := range bytes.Lines(p.Out.Bytes()) {
 		var o outcome
 		require.NoError(t, json.Unmarshal(line, &o), "%s", line)
 		all = append(all, o)
 	}
 	return all
-}
-
-// kill is kill -9.
-func (p *process) kill(t *testing.T) {
-	t.Helper()
-	require.NoError(t, p.Process.Kill())
-	for p.stderr.Scan() { // Wait needs nobody at the pipe
-	}
-	require.Error(t, p.Wait())
 }
 
 // A cable is between a sender and a receiver, and counts what the sender says.
@@ -232,10 +198,10 @@ func TestKilled(t *testing.T) {
 			require.NoFileExists(t, filepath.Join(to, "run.dat"))
 
 			if c.sender {
-				s.kill(t)
+				s.Kill(t)
 			}
 			if c.receiver {
-				r.kill(t)
+				r.Kill(t)
 			}
 			k.most.Store(0)
 			k.passed.Store(0)
@@ -245,7 +211,7 @@ func TestKilled(t *testing.T) {
 			if c.sender {
 				s = start(t, send...)
 			}
-			all := s.end(t, allWhole)
+			all := end(t, s, allWhole)
 			require.Len(t, all, 1)
 			same(t, path, filepath.Join(to, "run.dat"))
 			assert.EqualValues(t, bigSize, all[0].Bytes)
@@ -258,11 +224,11 @@ func TestKilled(t *testing.T) {
 			require.NoError(t, err)
 			assert.Len(t, left, 1, "no partial is left")
 			k.passed.Store(0)
-			again := start(t, send...).end(t, allWhole)
+			again := end(t, start(t, send...), allWhole)
 			assert.EqualValues(t, bigSize, again[0].Resumed, "all is there")
 			assert.Less(t, k.passed.Load(), int64(4096))
-			require.NoError(t, r.Process.Signal(os.Interrupt))
-			r.end(t, allWhole)
+			r.Interrupt(t)
+			end(t, r, allWhole)
 		})
 	}
 }
@@ -275,13 +241,13 @@ func TestFolder(t *testing.T) {
 		big(t, from, name, size)
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(from, "sub"), 0o700))
-	r := receiving(t, "unix://"+filepath.Join(t.TempDir(), "s"), to, "-once")
-	_, address, _ := strings.Cut(r.stderr.Text(), "listening on ")
+	address := "unix://" + filepath.Join(t.TempDir(), "s")
+	r := receiving(t, address, to, "-once")
 	code, stdout, stderr := runHere(t, "send", "-addr", address, from)
 	require.Equal(t, allWhole, code, stderr)
 	assert.Contains(t, stderr, "sub is left out")
 	assert.Equal(t, len(sizes), strings.Count(stdout, "\n"), stdout)
-	all := r.end(t, allWhole)
+	all := end(t, r, allWhole)
 	require.Len(t, all, len(sizes))
 	for name := range sizes {
 		same(t, filepath.Join(from, name), filepath.Join(to, name))
@@ -295,7 +261,7 @@ func TestFolder(t *testing.T) {
 	assert.Contains(t, stderr, "one: ")
 	assert.Contains(t, stderr, "a file of that name exists")
 	assert.Equal(t, 1, strings.Count(stdout, `"error"`), stdout)
-	all = r.end(t, refused)
+	all = end(t, r, refused)
 	require.Len(t, all, len(sizes))
 	for _, o := range all {
 		assert.Equal(t, o.Name == "one", o.Error != "", "%+v", o)
@@ -306,7 +272,7 @@ func TestFolder(t *testing.T) {
 	r = receiving(t, address, to, "-once", "-overwrite")
 	code, _, stderr = runHere(t, "send", "-addr", address, "-q", from)
 	require.Equal(t, allWhole, code, stderr)
-	r.end(t, allWhole)
+	end(t, r, allWhole)
 	for name := range sizes {
 		same(t, filepath.Join(from, name), filepath.Join(to, name))
 	}
@@ -322,13 +288,13 @@ func TestInterrupted(t *testing.T) {
 	k := newCable(t, socket, half)
 	s := start(t, "send", "-addr", k.address(), "-json", path)
 	arrived(t, filepath.Join(to, "run.dat.part"))
-	require.NoError(t, s.Process.Signal(os.Interrupt))
-	all := s.end(t, interrupted)
+	s.Interrupt(t)
+	all := end(t, s, interrupted)
 	require.Len(t, all, 1)
 	assert.NotEmpty(t, all[0].Error)
 	assert.True(t, all[0].Again)
-	require.NoError(t, r.Process.Signal(os.Interrupt)) // which is how a receiver ends
-	all = r.end(t, allWhole)
+	r.Interrupt(t) // which is how a receiver ends
+	all = end(t, r, allWhole)
 	require.Len(t, all, 1)
 	assert.NotEmpty(t, all[0].Error)
 	assert.True(t, all[0].Again)

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Exit codes.
@@ -17,6 +20,14 @@ const (
 	failed   = 1 // something went wrong
 	badFlags = 2 // what was typed makes no sense; nothing was tried
 )
+
+// Main is the whole of main: it runs a program, whose context Ctrl-C ends, and exits with
+// its code.
+func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer) int) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // A second Ctrl-C ends the process at once.
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // A UsageError is of what was typed.
 type UsageError struct{ text string }
