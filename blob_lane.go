@@ -236,7 +236,7 @@ func (c *Connection) aboutBlob(l *link, frame *protocol.Frame, f *protocol.Blob)
 			return s.take(f)
 		}
 		if f.ID > b.drawn {
-			return protocol.Errorf("11.1", "a frame (%v) of blob %d, which was not offered", f.Op, f.ID)
+			return protocol.Errorf("10.1", "a frame (%v) of blob %d, which was not offered", f.Op, f.ID)
 		}
 	} else {
 		if frame.Flags&protocol.NoSum == 0 && f.Op == protocol.BlobData {
@@ -250,12 +250,12 @@ func (c *Connection) aboutBlob(l *link, frame *protocol.Frame, f *protocol.Blob)
 			return c.blobOffered(f)
 		}
 		if f.ID > b.seen {
-			return protocol.Errorf("11.1", "a frame (%v) of blob %d, which was not offered", f.Op, f.ID)
+			return protocol.Errorf("10.1", "a frame (%v) of blob %d, which was not offered", f.Op, f.ID)
 		}
 	}
 	if a := blob.Answer(f); a != nil {
 		if b.due.len() >= maxBlobsDue {
-			return protocol.Errorf("11.1", "too many frames about blobs that have ended")
+			return protocol.Errorf("10.1", "too many frames about blobs that have ended")
 		}
 		c.listBlob(&blobAnswer{body: protocol.AppendBlob(nil, a)})
 	}

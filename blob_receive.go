@@ -107,14 +107,14 @@ func (c *Connection) ReceiveBlob(ctx context.Context) (*Blob, error) {
 func (c *Connection) blobOffered(f *protocol.Blob) error {
 	b := &c.blobs
 	if f.ID <= b.seen {
-		return protocol.Errorf("11.2", "blob %d is offered after blob %d", f.ID, b.seen)
+		return protocol.Errorf("10.2", "blob %d is offered after blob %d", f.ID, b.seen)
 	}
 	b.seen = f.ID
 	r := &Blob{c: c, wake: make(chan struct{}, 1), m: blob.NewReceiver(f, blobWindow), info: blob.FromWire(&f.Info)}
 	b.in[f.ID] = r
 	switch {
 	case len(b.in) > maxBlobsIn:
-		return protocol.Errorf("11.2", "more than %d blobs at once", maxBlobsIn)
+		return protocol.Errorf("10.2", "more than %d blobs at once", maxBlobsIn)
 	case b.offers.len() >= protocol.MaxBlobOffers:
 		r.m.Abort(protocol.BlobTooMany, "")
 		c.listBlob(r)

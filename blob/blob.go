@@ -8,7 +8,7 @@
 //
 // The machines hold numbers and sums, never data; they do no I/O, start no goroutine and
 // look at no clock. They are not safe for concurrent use: the caller's mutex guards them.
-// The frames are [protocol.Blob]; SPEC.md 11 says what they mean.
+// The frames are [protocol.Blob]; SPEC.md 10 says what they mean.
 //
 // Applications use [Info], [Options], [Progress], [Result] and the errors, with
 // SendBlob, SendFile and ReceiveBlob of a Connection.

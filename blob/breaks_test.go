@@ -179,17 +179,17 @@ func TestSendersThatBreakARule(t *testing.T) {
 	}
 	t.Run("data that nobody accepted", func(t *testing.T) {
 		_, err := blob.NewReceiver(offer(), blob.Chunk).Handle(chunk(0))
-		broke(t, "11.3", err)
+		broke(t, "10.3", err)
 	})
 	t.Run("an end that nobody accepted", func(t *testing.T) {
 		_, err := blob.NewReceiver(offer(), blob.Chunk).Handle(&protocol.Blob{Op: protocol.BlobEnd, ID: 1})
-		broke(t, "11.3", err)
+		broke(t, "10.3", err)
 	})
 	t.Run("data on a new link, before its accept", func(t *testing.T) {
 		r := receiving(t, 1)
 		r.LinkUp()
 		_, err := r.Handle(chunk(1))
-		broke(t, "11.3", err)
+		broke(t, "10.3", err)
 	})
 	t.Run("data above the limit", func(t *testing.T) {
 		r := receiving(t, 0)
@@ -198,11 +198,11 @@ func TestSendersThatBreakARule(t *testing.T) {
 			require.NoError(t, err)
 		}
 		_, err := r.Handle(chunk(2))
-		broke(t, "11.3", err)
+		broke(t, "10.3", err)
 	})
 	t.Run("an offer twice", func(t *testing.T) {
 		_, err := receiving(t, 0).Handle(offer())
-		broke(t, "11.2", err)
+		broke(t, "10.2", err)
 	})
 	t.Run("another offer", func(t *testing.T) {
 		for _, change := range []func(*protocol.BlobInfo){
@@ -217,20 +217,20 @@ func TestSendersThatBreakARule(t *testing.T) {
 			r := receiving(t, 1)
 			r.LinkUp()
 			_, err := r.Handle(offer(change))
-			broke(t, "11.2", err)
+			broke(t, "10.2", err)
 		}
 	})
 	t.Run("what only a receiver says", func(t *testing.T) {
 		for _, op := range []protocol.BlobOp{protocol.BlobAccept, protocol.BlobCredit, protocol.BlobDone} {
 			_, err := receiving(t, 0).Handle(&protocol.Blob{Op: op, ID: 1})
-			broke(t, "11.1", err)
+			broke(t, "10.1", err)
 		}
 	})
 	t.Run("another blob", func(t *testing.T) {
 		_, err := receiving(t, 0).Handle(&protocol.Blob{Op: protocol.BlobEnd, ID: 2})
-		broke(t, "11.1", err)
+		broke(t, "10.1", err)
 		_, err = receiving(t, 0).Handle(&protocol.Blob{Op: protocol.BlobAbort, ID: 1, Yours: true})
-		broke(t, "11.1", err)
+		broke(t, "10.1", err)
 	})
 }
 
@@ -250,16 +250,16 @@ func TestReceiversThatBreakARule(t *testing.T) {
 		"an abort that is not a receiver": {1, &protocol.Blob{Op: protocol.BlobAbort, ID: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			broke(t, "11.", prefixed(sending(t, c.sent).Handle(c.frame)))
+			broke(t, "10.", prefixed(sending(t, c.sent).Handle(c.frame)))
 		})
 	}
 	t.Run("what it has moves back", func(t *testing.T) {
 		s := sending(t, 2)
 		require.NoError(t, s.Handle(credit(2*blob.Chunk, 20*blob.Chunk)))
-		broke(t, "11.3", s.Handle(credit(blob.Chunk, 20*blob.Chunk)))
+		broke(t, "10.3", s.Handle(credit(blob.Chunk, 20*blob.Chunk)))
 		s.LinkUp()
 		said(t, s, protocol.BlobOffer)
-		broke(t, "11.3", s.Handle(accept(blob.Chunk, 1)))
+		broke(t, "10.3", s.Handle(accept(blob.Chunk, 1)))
 	})
 	for name, frame := range map[string]*protocol.Blob{
 		"an accept amid a chunk":           accept(1, 0),
@@ -280,24 +280,24 @@ func TestReceiversThatBreakARule(t *testing.T) {
 			s := blob.NewSender(1, o.Info)
 			s.LinkUp()
 			said(t, s, protocol.BlobOffer)
-			broke(t, "11.", prefixed(s.Handle(frame)))
+			broke(t, "10.", prefixed(s.Handle(frame)))
 		})
 	}
 	t.Run("an accept before the offer", func(t *testing.T) {
 		s := blob.NewSender(1, offer().Info)
 		s.LinkUp()
-		broke(t, "11.3", s.Handle(accept(0, 0)))
+		broke(t, "10.3", s.Handle(accept(0, 0)))
 		s = sending(t, 1)
 		s.LinkUp()
-		broke(t, "11.3", s.Handle(accept(0, 0)))
+		broke(t, "10.3", s.Handle(accept(0, 0)))
 	})
 }
 
 // prefixed makes all sections of chapter 11 one.
 func prefixed(err error) error {
 	var e *protocol.Error
-	if errors.As(err, &e) && strings.HasPrefix(e.Section, "11.") {
-		return &protocol.Error{Section: "11.", Reason: e.Reason}
+	if errors.As(err, &e) && strings.HasPrefix(e.Section, "10.") {
+		return &protocol.Error{Section: "10.", Reason: e.Reason}
 	}
 	return err
 }

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// A Digest is the running digest of a blob (SPEC.md 11.4): a chain of SHA-256 over the
+// A Digest is the running digest of a blob (SPEC.md 10.4): a chain of SHA-256 over the
 // CRC-32C and the length of each chunk. The zero Digest is that of no chunks.
 //
 // It finds what hardware and software do to data by mistake. It is no defence against

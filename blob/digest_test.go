@@ -14,7 +14,7 @@ import (
 	"github.com/serpy-go/serpy/protocol"
 )
 
-// TestDigestVectors holds Digest to the table of SPEC.md 11.4.
+// TestDigestVectors holds Digest to the table of SPEC.md 10.4.
 func TestDigestVectors(t *testing.T) {
 	text, err := os.ReadFile("../protocol/SPEC.md")
 	require.NoError(t, err)

@@ -79,7 +79,7 @@ func (r *Receiver) LinkDown() {
 // itself has it aborted, and the link lives: see Finished.
 func (r *Receiver) Handle(f *protocol.Blob) (data []byte, err error) {
 	if f.Yours || f.ID != r.id {
-		return nil, protocol.Errorf("11.1", "blob %d was given a frame (%v) of blob %d", r.id, f.Op, f.ID)
+		return nil, protocol.Errorf("10.1", "blob %d was given a frame (%v) of blob %d", r.id, f.Op, f.ID)
 	}
 	switch f.Op {
 	case protocol.BlobAbort:
@@ -94,7 +94,7 @@ func (r *Receiver) Handle(f *protocol.Blob) (data []byte, err error) {
 	case protocol.BlobEnd:
 		return nil, r.end(f)
 	case protocol.BlobAccept, protocol.BlobCredit, protocol.BlobDone:
-		return nil, protocol.Errorf("11.1", "a frame (%v) of the receiver of a blob, from its sender", f.Op)
+		return nil, protocol.Errorf("10.1", "a frame (%v) of the receiver of a blob, from its sender", f.Op)
 	}
 	return nil, nil
 }
@@ -102,7 +102,7 @@ func (r *Receiver) Handle(f *protocol.Blob) (data []byte, err error) {
 // offeredAgain is the offer at the start of a link.
 func (r *Receiver) offeredAgain(f *protocol.Blob) error {
 	if !sameOffer(&r.info, &f.Info) || r.offered {
-		return protocol.Errorf("11.2", "the offer of blob %d changed, or stands twice", r.id)
+		return protocol.Errorf("10.2", "the offer of blob %d changed, or stands twice", r.id)
 	}
 	r.offered = true
 	r.openDue = r.wanted && r.cause == nil && !r.done
@@ -122,9 +122,9 @@ func (r *Receiver) chunk(f *protocol.Blob) ([]byte, error) {
 	n, at := int64(len(f.Data)), int64(f.Offset) //nolint:gosec // bounded by the decoder
 	switch {
 	case !r.accepted:
-		return nil, protocol.Errorf("11.3", "data of blob %d, which was not accepted", r.id)
+		return nil, protocol.Errorf("10.3", "data of blob %d, which was not accepted", r.id)
 	case at+n > r.limit:
-		return nil, protocol.Errorf("11.3", "data of blob %d up to %d, and its limit is %d", r.id, at+n, r.limit)
+		return nil, protocol.Errorf("10.3", "data of blob %d up to %d, and its limit is %d", r.id, at+n, r.limit)
 	case r.complete || r.done || at != r.has || r.short || n > Chunk:
 		r.Abort(protocol.BlobBadOffset, "data where none was due")
 		return nil, nil
@@ -149,7 +149,7 @@ func (r *Receiver) end(f *protocol.Blob) error {
 	case r.aborted() || r.complete || r.done:
 		return nil
 	case !r.accepted:
-		return protocol.Errorf("11.3", "the end of blob %d, which was not accepted", r.id)
+		return protocol.Errorf("10.3", "the end of blob %d, which was not accepted", r.id)
 	case size != r.has || r.info.Sized && f.Offset != r.info.Size:
 		r.Abort(protocol.BlobBadSize, "it ended elsewhere")
 	case f.Digest != r.state.Final(size):

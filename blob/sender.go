@@ -83,7 +83,7 @@ func (s *Sender) LinkDown() {
 // have an answer, and Has may have moved.
 func (s *Sender) Handle(f *protocol.Blob) error {
 	if !f.Yours || f.ID != s.id {
-		return protocol.Errorf("11.1", "blob %d was given a frame (%v) of blob %d", s.id, f.Op, f.ID)
+		return protocol.Errorf("10.1", "blob %d was given a frame (%v) of blob %d", s.id, f.Op, f.ID)
 	}
 	switch f.Op {
 	case protocol.BlobAbort:
@@ -93,7 +93,7 @@ func (s *Sender) Handle(f *protocol.Blob) error {
 	case protocol.BlobDone:
 		if s.cause == nil && !s.done {
 			if !s.ended || s.next != s.high {
-				return protocol.Errorf("11.3", "blob %d is done before all of it was sent", s.id)
+				return protocol.Errorf("10.3", "blob %d is done before all of it was sent", s.id)
 			}
 			s.done, s.has = true, s.high
 			s.forgetSums()
@@ -108,7 +108,7 @@ func (s *Sender) Handle(f *protocol.Blob) error {
 		}
 		return s.credit(f)
 	case protocol.BlobOffer, protocol.BlobData, protocol.BlobEnd:
-		return protocol.Errorf("11.1", "a frame (%v) of the sender of a blob, from its receiver", f.Op)
+		return protocol.Errorf("10.1", "a frame (%v) of the sender of a blob, from its receiver", f.Op)
 	}
 	return nil
 }
@@ -118,13 +118,13 @@ func (s *Sender) accept(f *protocol.Blob) error {
 	at, limit := int64(f.Offset), int64(f.Limit) //nolint:gosec // bounded by the decoder
 	switch {
 	case !s.offered || s.accepted:
-		return protocol.Errorf("11.3", "blob %d was accepted without an offer", s.id)
+		return protocol.Errorf("10.3", "blob %d was accepted without an offer", s.id)
 	case at%Chunk != 0 && (!s.ended || at != s.high) && (!s.info.Sized || f.Offset != s.info.Size):
-		return protocol.Errorf("11.3", "blob %d was accepted from %d, where no chunk begins", s.id, at)
+		return protocol.Errorf("10.3", "blob %d was accepted from %d, where no chunk begins", s.id, at)
 	case s.info.Sized && f.Offset > s.info.Size:
-		return protocol.Errorf("11.3", "blob %d was accepted from %d, and has %d bytes", s.id, at, s.info.Size)
+		return protocol.Errorf("10.3", "blob %d was accepted from %d, and has %d bytes", s.id, at, s.info.Size)
 	case limit < at || limit > at+protocol.MaxBlobWindow:
-		return protocol.Errorf("11.3", "blob %d has a limit of %d at %d", s.id, limit, at)
+		return protocol.Errorf("10.3", "blob %d has a limit of %d at %d", s.id, limit, at)
 	}
 	if !s.began || s.check != nil {
 		if err := s.begin(at, f.Digest); err != nil {
@@ -142,11 +142,11 @@ func (s *Sender) accept(f *protocol.Blob) error {
 // begin is the first answer to an offer in the session.
 func (s *Sender) begin(at int64, state Digest) error {
 	if at > 0 && !s.info.Keyed {
-		return protocol.Errorf("11.3", "blob %d was accepted from %d, and has no key", s.id, at)
+		return protocol.Errorf("10.3", "blob %d was accepted from %d, and has no key", s.id, at)
 	}
 	s.began, s.resumed = true, at
 	if at == 0 && state != (Digest{}) {
-		return protocol.Errorf("11.4", "blob %d was accepted from its begin with a digest", s.id)
+		return protocol.Errorf("10.4", "blob %d was accepted from its begin with a digest", s.id)
 	}
 	if at > 0 && s.info.Modified == 0 {
 		if s.check == nil || s.check.to != at || s.check.want != state {
@@ -166,7 +166,7 @@ func (s *Sender) start(at int64, state Digest) {
 // goOn is the answer to an offer on a later link.
 func (s *Sender) goOn(at int64, state Digest) error {
 	if at < s.base || at > s.high {
-		return protocol.Errorf("11.3", "blob %d was accepted from %d; it is between %d and %d", s.id, at, s.base, s.high)
+		return protocol.Errorf("10.3", "blob %d was accepted from %d; it is between %d and %d", s.id, at, s.base, s.high)
 	}
 	mine := s.before
 	for _, c := range s.sent {
@@ -180,7 +180,7 @@ func (s *Sender) goOn(at int64, state Digest) error {
 	s.free(at)
 	s.next = at
 	if s.base != at {
-		return protocol.Errorf("11.3", "blob %d was accepted from %d, where no chunk begins", s.id, at)
+		return protocol.Errorf("10.3", "blob %d was accepted from %d, where no chunk begins", s.id, at)
 	}
 	if mine != state {
 		s.Abort(protocol.BlobBadDigest, "what the receiver has is not what was sent")
@@ -193,11 +193,11 @@ func (s *Sender) credit(f *protocol.Blob) error {
 	has, limit := int64(f.Offset), int64(f.Limit) //nolint:gosec // bounded by the decoder
 	switch {
 	case !s.accepted || s.check != nil && has != s.check.to:
-		return protocol.Errorf("11.3", "blob %d was given credit before it was accepted", s.id)
+		return protocol.Errorf("10.3", "blob %d was given credit before it was accepted", s.id)
 	case s.check == nil && (has < s.has || has > s.next):
-		return protocol.Errorf("11.3", "the receiver of blob %d has %d bytes, after %d; %d were sent", s.id, has, s.has, s.next)
+		return protocol.Errorf("10.3", "the receiver of blob %d has %d bytes, after %d; %d were sent", s.id, has, s.has, s.next)
 	case limit < s.limit || limit > has+protocol.MaxBlobWindow:
-		return protocol.Errorf("11.3", "blob %d has a limit of %d at %d, after %d", s.id, limit, has, s.limit)
+		return protocol.Errorf("10.3", "blob %d has a limit of %d at %d, after %d", s.id, limit, has, s.limit)
 	}
 	s.has, s.limit = has, limit
 	if s.check == nil {

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Sizes of blobs (SPEC.md 11).
+// Sizes of blobs (SPEC.md 10).
 const (
 	// BlobChunk is how many bytes each chunk of a blob has but the last, which may
 	// have fewer. Chunks begin at multiples of it.
@@ -24,7 +24,7 @@ const (
 	MaxBlobHead = 1 + 2*binary.MaxVarintLen64
 )
 
-// BlobOp is what a blob frame says (SPEC.md 11.1).
+// BlobOp is what a blob frame says (SPEC.md 10.1).
 type BlobOp uint8
 
 // The blob frames. S is the sender of the blob, R its receiver.
@@ -50,7 +50,7 @@ func (o BlobOp) String() string {
 // blobYours is set in the first byte of what a blob's receiver says.
 const blobYours = 0x80
 
-// BlobCode says why a blob was aborted (SPEC.md 11.5).
+// BlobCode says why a blob was aborted (SPEC.md 10.5).
 type BlobCode uint8
 
 // The codes of an Abort.
@@ -80,7 +80,7 @@ type Blob struct {
 	Info   BlobInfo          // Offer
 	Offset uint64            // Accept, Credit: bytes that R has; Data: where the chunk begins; End: the size
 	Limit  uint64            // Accept, Credit: the count of bytes that R has room for, from the start of the blob
-	Digest [sha256.Size]byte // Accept: state of the digest at Offset; End: the digest (SPEC.md 11.4)
+	Digest [sha256.Size]byte // Accept: state of the digest at Offset; End: the digest (SPEC.md 10.4)
 	Code   BlobCode          // Abort
 	Reason string            // Abort: a text, for people
 	Data   []byte            // Data; a part of what was decoded
@@ -104,7 +104,7 @@ type BlobInfo struct {
 	Modified int64             // when the source was last changed, nanoseconds since 1970 UTC; 0: nobody knows
 }
 
-// Keys of the fields of an offer (SPEC.md 11.2).
+// Keys of the fields of an offer (SPEC.md 10.2).
 const (
 	blobName       = 1
 	blobSize       = mandatory | 2
@@ -200,19 +200,19 @@ func DecodeBlob(b []byte) (f Blob, err error) {
 		f.Code, f.Reason = BlobCode(r.byte()), string(r.text())
 	case BlobDone, BlobSeen:
 	default:
-		return Blob{}, Errorf("11.1", "a blob frame %d, which this version does not know", byte(f.Op))
+		return Blob{}, Errorf("10.1", "a blob frame %d, which this version does not know", byte(f.Op))
 	}
 	if r.bad || len(r.b) > 0 || f.ID == 0 {
-		return Blob{}, Errorf("11.1", "a blob frame (%v) is malformed", f.Op)
+		return Blob{}, Errorf("10.1", "a blob frame (%v) is malformed", f.Op)
 	}
 	switch f.Op {
 	case BlobOffer, BlobData, BlobEnd:
 		if f.Yours {
-			return Blob{}, Errorf("11.1", "a blob frame (%v) of the blob's receiver", f.Op)
+			return Blob{}, Errorf("10.1", "a blob frame (%v) of the blob's receiver", f.Op)
 		}
 	case BlobAccept, BlobCredit, BlobDone:
 		if !f.Yours {
-			return Blob{}, Errorf("11.1", "a blob frame (%v) of the blob's sender", f.Op)
+			return Blob{}, Errorf("10.1", "a blob frame (%v) of the blob's sender", f.Op)
 		}
 	case BlobAbort, BlobSeen: // both say them
 	}
@@ -251,14 +251,14 @@ func (o *BlobInfo) decode(b []byte) error {
 			f.unknown()
 		}
 	}
-	if err := f.err("11.2", "an offer"); err != nil {
+	if err := f.err("10.2", "an offer"); err != nil {
 		return err
 	}
 	if _, err := DecodeHeader(o.Attributes); err != nil {
 		return err
 	}
 	if !o.Keyed && f.has(blobModified) {
-		return Errorf("11.2", "an offer says when its source changed, and not what it begins with")
+		return Errorf("10.2", "an offer says when its source changed, and not what it begins with")
 	}
 	return nil
 }

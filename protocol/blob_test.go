@@ -47,7 +47,7 @@ func checkBlob(t *testing.T, v *vector) {
 	}
 }
 
-// TestBlobDigestVectors says in its own words what SPEC.md 11.4 says of the digest; the
+// TestBlobDigestVectors says in its own words what SPEC.md 10.4 says of the digest; the
 // package blob is held to the same table.
 func TestBlobDigestVectors(t *testing.T) {
 	_, bodies := blocks(t, "digest")

@@ -432,3 +432,25 @@ func TestExpandVectors(t *testing.T) {
 		assert.Equal(t, cell[3], strconv.FormatUint(got, 10), row)
 	}
 }
+
+// TestSpecSections: the numbers of the sections have no hole, since errors and comments
+// cite them, and the contents name each chapter.
+func TestSpecSections(t *testing.T) {
+	text, err := os.ReadFile("SPEC.md")
+	require.NoError(t, err)
+	chapter, section, seen := 0, 0, 0
+	for line := range strings.Lines(string(text)) {
+		title, isChapter := strings.CutPrefix(line, "## ")
+		if isChapter {
+			chapter, section = chapter+1, 0
+			require.True(t, strings.HasPrefix(title, fmt.Sprintf("%d ", chapter)), line)
+			require.Contains(t, string(text), fmt.Sprintf("[%s](#", strings.TrimSpace(title)))
+		} else if title, ok := strings.CutPrefix(line, "### "); ok {
+			section++
+			seen++
+			require.True(t, strings.HasPrefix(title, fmt.Sprintf("%d.%d ", chapter, section)), line)
+		}
+	}
+	require.Equal(t, 10, chapter)
+	require.Greater(t, seen, 30)
+}

@@ -25,7 +25,7 @@ type outcome struct {
 	Bytes   int64   `json:"bytes"`            // of the file, or of it what the receiver has
 	Resumed int64   `json:"resumed"`          // of those, how many were not sent: they were there
 	Seconds float64 `json:"seconds"`          //
-	Digest  string  `json:"digest,omitempty"` // the same on both sides; SPEC.md 11.4 says of what
+	Digest  string  `json:"digest,omitempty"` // the same on both sides; SPEC.md 10.4 says of what
 	Error   string  `json:"error,omitempty"`  // none: it is whole
 	Again   bool    `json:"again,omitempty"`  // sending it again may help
 }
