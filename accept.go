@@ -283,11 +283,10 @@ func clientIdentity(p *Peer) string {
 
 // open lets the registry decide, and brings the link in.
 func (s *Server) open(h *handshake, l *link) (*Connection, error) {
-	s.mu.Lock()
-	if len(s.waiting) >= s.opt.MaxConnections && s.conns[l.hello.Session] == nil {
-		s.mu.Unlock()
-		return nil, turnAway(protocol.CodeBusy, "too many sessions")
+	if err := s.roomFor(l.hello.Session); err != nil {
+		return nil, err
 	}
+	s.mu.Lock()
 	if s.opening[l.hello.Session] { // its link number must stay, or nobody could park it
 		s.mu.Unlock()
 		return nil, turnAway(protocol.CodeStale, "the session is being opened")

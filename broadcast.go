@@ -128,7 +128,7 @@ func (s *Server) share(want uint64) uint64 {
 	least := session.Window(0, max(s.opt.MaxMessage, protocol.FragmentSize))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	left := s.opt.MaxMemory - s.granted
+	left := s.opt.MaxMemory - s.granted - s.left.bytes
 	grant := max(least, min(want, uint64(max(left, 0))))
 	s.granted += int64(grant) //nolint:gosec // bounded by the options
 	return grant

@@ -88,6 +88,7 @@ type Connection struct {
 	done     chan struct{}
 	finished sync.Once
 	place    int           // in the server's roll; its mutex guards it
+	given    bool          // by Accept; the same
 	attach   chan struct{} // capacity 1: who holds it brings a link in
 }
 

@@ -101,11 +101,10 @@ func hasNative(wires []protocol.Codec) bool {
 func (s *Server) openForeign(h *handshake, l *link) (*Connection, error) {
 	id := newID()
 	l.hello = protocol.Hello{MinVersion: protocol.Version, MaxVersion: protocol.Version, Session: id, Secret: newID(), Link: 1}
-	s.mu.Lock()
-	if len(s.waiting) >= s.opt.MaxConnections {
-		s.mu.Unlock()
-		return nil, turnAway(protocol.CodeBusy, "too many sessions")
+	if err := s.roomFor(id); err != nil {
+		return nil, err
 	}
+	s.mu.Lock()
 	d := s.registry.Open(time.Now(), &l.hello, newID(), clientIdentity(&l.peer), h.addr)
 	s.mu.Unlock()
 	if d.Outcome != session.Opened {

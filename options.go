@@ -57,7 +57,8 @@ type Options struct {
 	MaxMessage int
 	// MaxMemory (s) is one budget for the receive queues of all connections,
 	// in bytes; new connections get a share of what is left. 256 MiB; a
-	// connection never gets less than a message of MaxMessage needs.
+	// connection never gets less than a message of MaxMessage needs. What ended
+	// sessions left unread counts; while that alone is as much, new ones are busy.
 	MaxMemory int64
 	// AckWhen says when we confirm the peer's messages; OnReceipt.
 	AckWhen AckWhen

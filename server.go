@@ -5,7 +5,6 @@ import (
 	"iter"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +25,7 @@ type Server struct {
 	opening    map[protocol.ID]bool // in the registry, and not yet in conns
 	order      roll                 // oldest first
 	waiting    []*Connection        // for Serve or Accept
-	left       []*Connection        // ended, with messages that nobody has read; for Messages
+	left       leftovers
 	listeners  []net.Listener
 	handshakes []*handshake
 	granted    int64 // of MaxMemory
@@ -69,7 +68,8 @@ type ServerStats struct {
 const maxTombstones = 4096
 
 // Listen listens on an address, as Dial takes it, and accepts at once; ":0" picks a
-// port, see Address. Sessions wait, bounded by MaxConnections, for Serve or Accept.
+// port, see Address. Sessions wait, bounded by MaxConnections and MaxMemory, for Serve
+// or Accept.
 func Listen(address string, o *Options) (*Server, error) {
 	opt, err := o.forServer()
 	if err != nil {
@@ -175,6 +175,7 @@ func (s *Server) next(ctx context.Context) (*Connection, error) {
 		if len(s.waiting) > 0 && !s.ended {
 			c := s.waiting[0]
 			s.waiting = s.waiting[1:]
+			c.given = !s.serving
 			if s.serving {
 				s.handlers.Add(1) // here, where it cannot meet Shutdown's Wait
 			}
@@ -250,6 +251,7 @@ func (s *Server) handle(values context.Context, c *Connection, h Handler) {
 	}
 	_ = c.close(code, reason) // its outcome is in the events
 	c.rq.discard()
+	s.drained(c)
 }
 
 func (s *Server) isStopped() bool {
@@ -298,26 +300,14 @@ func (s *Server) Readable() []*Connection {
 func (s *Server) sources() []*Connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append(s.order.list(), s.left...)
-}
-
-// leave keeps a connection that ended with messages unread, for Messages; no more
-// than may be parked. s.mu is held.
-func (s *Server) leave(c *Connection) {
-	s.left = slices.DeleteFunc(s.left, func(c *Connection) bool { n, _ := c.rq.size(); return n == 0 })
-	if s.left = append(s.left, c); len(s.left) > s.opt.MaxParked {
-		s.left = slices.Delete(s.left, 0, 1)
+	all := s.order.list()
+	if s.serving { // they are their handlers'
+		return all
 	}
-}
-
-// drained forgets a connection that ended and has no more messages.
-func (s *Server) drained(c *Connection) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n, _ := c.rq.size(); n == 0 && slices.Contains(s.left, c) {
-		s.left = without(s.left, c)
-		s.waiting = without(s.waiting, c)
+	for _, l := range s.left.list {
+		all = append(all, l.c)
 	}
+	return all
 }
 
 // Messages ranges over the messages of all connections, one of each in turn, until

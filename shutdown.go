@@ -110,6 +110,10 @@ func (c *Connection) interrupt(err error) {
 // forget takes a connection that has ended out of the lists.
 func (s *Server) forget(c *Connection) {
 	defer s.closeIfEmpty()
+	n, bytes := c.rq.size()
+	if n > 0 { // there is something to be read, and it was confirmed
+		s.leave(c, bytes)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conns[c.ident.session] == c {
@@ -118,10 +122,8 @@ func (s *Server) forget(c *Connection) {
 		s.granted -= int64(c.rq.maxBytes) //nolint:gosec // bounded by the options
 	}
 	s.order.remove(c)
-	if n, _ := c.rq.size(); n == 0 { // otherwise there is something to be read, and it was confirmed
+	if n == 0 {
 		s.waiting = without(s.waiting, c)
-	} else if !s.serving {
-		s.leave(c)
 	}
 	if s.stopped {
 		poke(s.incoming)
