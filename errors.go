@@ -66,7 +66,28 @@ func (e *LinkError) Error() string {
 	if e.Attempt > 1 {
 		s += fmt.Sprintf(" (attempt %d)", e.Attempt)
 	}
-	return s + ": " + e.Err.Error()
+	return s + ": " + cause(e.Op, e.Err)
+}
+
+// cause is the text of err without what was said before it: package net repeats what
+// was tried, and where, once for each of its layers.
+func cause(op string, err error) string {
+	for {
+		switch e := err.(type) { //nolint:errorlint // the outermost layers alone
+		case *net.OpError:
+			if e.Op != op || e.Err == nil {
+				return err.Error()
+			}
+			err = e.Err
+		case *os.SyscallError:
+			if e.Syscall != op || e.Err == nil {
+				return err.Error()
+			}
+			err = e.Err
+		default:
+			return err.Error()
+		}
+	}
 }
 
 func (e *LinkError) Unwrap() error { return e.Err }
@@ -199,13 +220,22 @@ func (e *endingError) Unwrap() error        { return e.err }
 func (e *endingError) Is(target error) bool { return target == net.ErrClosed }
 
 // opError names the package and the call once, at the public edge. An OptionError
-// names the package itself.
+// names the package itself, and what begins with the call has named that.
 func opError(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if option, ok := err.(*OptionError); ok { //nolint:errorlint // as it was made
-		return option
+	named := ""
+	switch e := err.(type) { //nolint:errorlint // as it was made
+	case *OptionError:
+		return e
+	case *LinkError:
+		named = e.Op
+	case *net.OpError:
+		named = e.Op
+	}
+	if named == op {
+		return fmt.Errorf("serpy: %w", err)
 	}
 	return fmt.Errorf("serpy: %s: %w", op, err)
 }

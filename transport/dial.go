@@ -59,11 +59,25 @@ func ended(ctx context.Context, err error) error {
 	}
 }
 
+// An at is an address as package net wants it in its errors.
+type at struct{ Address }
+
+// Network is the scheme.
+func (a at) Network() string { return string(a.scheme) }
+
+// failed is an error of ours in the form of package net's. The address names the network.
+func failed(op string, a Address, err error) error {
+	return &net.OpError{Op: op, Addr: at{a}, Err: err}
+}
+
+// errNoTransport is an address that this system has no transport for.
+var errNoTransport = fmt.Errorf("no such transport on this system: %w", errors.ErrUnsupported)
+
 func unsupported(op string, a Address) error {
 	if a == (Address{}) {
 		return fmt.Errorf("%s: no address: %w", op, errors.ErrUnsupported)
 	}
-	return fmt.Errorf("%s %v: no such transport on this system: %w", op, a, errors.ErrUnsupported)
+	return failed(op, a, errNoTransport)
 }
 
 func dialer(o Options, isTCP bool) *net.Dialer {
@@ -79,7 +93,7 @@ func dialer(o Options, isTCP bool) *net.Dialer {
 
 func dialTCP(ctx context.Context, a Address, o Options) (net.Conn, error) {
 	if a.port == 0 {
-		return nil, fmt.Errorf("dial %v: port 0 is for listening", a)
+		return nil, failed("dial", a, errors.New("port 0 is for listening"))
 	}
 	c, err := dialer(o, true).DialContext(ctx, "tcp", a.hostPort())
 	if err != nil {
@@ -116,7 +130,7 @@ func dialTLS(ctx context.Context, a Address, config *tls.Config, o Options) (net
 func dialUnix(ctx context.Context, a Address, o Options) (net.Conn, error) {
 	path := a.Path()
 	if err := checkPath(path); err != nil {
-		return nil, fmt.Errorf("dial %v: %w", a, err)
+		return nil, failed("dial", a, err)
 	}
 	return dialer(o, false).DialContext(ctx, "unix", path)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"syscall"
 )
@@ -57,7 +56,7 @@ func ListenerAddress(l net.Listener) (Address, bool) {
 	case *tlsListener:
 		scheme = TLS
 	case *pipeListener:
-		p, ok := l.Addr().(pipeAddr)
+		p, ok := l.Addr().(at)
 		return p.Address, ok
 	case *net.UnixListener, *unixListener:
 		a, err := parseUnix(slashPath(l.Addr().String()))
@@ -131,7 +130,7 @@ func (l *tlsListener) Accept() (net.Conn, error) {
 
 func listenTLS(ctx context.Context, a Address, config *tls.Config, o Options) (net.Listener, error) {
 	if config == nil || len(config.Certificates) == 0 && config.GetCertificate == nil && config.GetConfigForClient == nil {
-		return nil, fmt.Errorf("listen %v: tls needs a configuration with a certificate", a)
+		return nil, failed("listen", a, errors.New("tls needs a configuration with a certificate"))
 	}
 	config, err := modern(config)
 	if err != nil {

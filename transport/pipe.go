@@ -25,12 +25,6 @@ var (
 	errNoPipe = fmt.Errorf("nobody serves the pipe: %w", syscall.ENOENT)
 )
 
-// pipeAddr is the address of both ends of a pipe.
-type pipeAddr struct{ Address }
-
-// Network is "npipe".
-func (pipeAddr) Network() string { return string(NPipe) }
-
 // pipeError names the operation and the pipe.
 func pipeError(op string, a Address, err error) error {
 	var named *net.OpError
@@ -40,7 +34,7 @@ func pipeError(op string, a Address, err error) error {
 	if option, ok := errors.AsType[*OptionError](err); ok {
 		return option
 	}
-	return &net.OpError{Op: op, Net: string(NPipe), Addr: pipeAddr{a}, Err: err}
+	return failed(op, a, err)
 }
 
 // Meet opens a named pipe as npipes does, for peers of which nobody knows who comes
@@ -149,8 +143,8 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 }
 
 func (l *pipeListener) failed(err error) error {
-	return &net.OpError{Op: "accept", Net: string(NPipe), Addr: pipeAddr{l.addr}, Err: err}
+	return failed("accept", l.addr, err)
 }
 
 // Addr is the address of the pipe.
-func (l *pipeListener) Addr() net.Addr { return pipeAddr{l.addr} }
+func (l *pipeListener) Addr() net.Addr { return at{l.addr} }

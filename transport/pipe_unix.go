@@ -24,7 +24,7 @@ import (
 // pipeConn is one end of such a pipe.
 type pipeConn struct {
 	*net.UnixConn
-	addr    pipeAddr
+	addr    at
 	packets bool
 	made    bool // the pipe is ours
 	once    sync.Once
@@ -179,7 +179,7 @@ func newPipeConn(c net.Conn, a Address, o Options, closed func()) (*pipeConn, er
 	if !ok {
 		return nil, errors.Join(errors.ErrUnsupported, c.Close())
 	}
-	return &pipeConn{UnixConn: u, addr: pipeAddr{a}, packets: o.PipeMessages, closed: closed}, nil
+	return &pipeConn{UnixConn: u, addr: at{a}, packets: o.PipeMessages, closed: closed}, nil
 }
 
 // A pipeListener serves a pipe, with at most so many connections at a time.

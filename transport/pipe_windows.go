@@ -24,14 +24,14 @@ func pipeName(a Address) (*uint16, error) {
 // too long for a buffer, and none is lost by halves.
 type pipeConn struct {
 	f      *os.File
-	addr   pipeAddr
+	addr   at
 	made   bool // the pipe is ours
 	once   sync.Once
 	closed func()
 }
 
 func newPipeConn(h windows.Handle, a Address, made bool, closed func()) *pipeConn {
-	return &pipeConn{f: os.NewFile(uintptr(h), a.String()), addr: pipeAddr{a}, made: made, closed: closed}
+	return &pipeConn{f: os.NewFile(uintptr(h), a.String()), addr: at{a}, made: made, closed: closed}
 }
 
 func (c *pipeConn) Read(b []byte) (int, error) {

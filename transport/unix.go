@@ -59,17 +59,17 @@ func same(path string, file fs.FileInfo) bool {
 func listenUnix(ctx context.Context, a Address, o Options) (net.Listener, error) {
 	path := a.Path()
 	if err := checkPath(path); err != nil {
-		return nil, fmt.Errorf("listen %v: %w", a, err)
+		return nil, failed("listen", a, err)
 	}
 	// Between its bind and its listen another server's socket looks like one
 	// that nobody answers on; the lock keeps two of us from that.
 	unlock, err := lock(ctx, filepath.Dir(path))
 	if err != nil {
-		return nil, fmt.Errorf("listen %v: %w", a, err)
+		return nil, failed("listen", a, err)
 	}
 	defer unlock()
 	if err := removeStale(ctx, path); err != nil {
-		return nil, fmt.Errorf("listen %v: %w", a, err)
+		return nil, failed("listen", a, err)
 	}
 	var l *unixListener
 	if o.UnixMode != 0 {

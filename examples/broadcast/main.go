@@ -28,6 +28,7 @@ each of them speaks. Ctrl-C, or a client that says /KTHXBYE, ends it; it says
 
   broadcast                                  on this machine, for all wires
   broadcast -addr :8000 -wires serpy         for programs that speak serpy alone
+  broadcast -wires native,serpy2             without serpy, in which any bytes are a message
 
 Flags:
 `
@@ -35,7 +36,7 @@ Flags:
 // parseFlags reads args.
 func parseFlags(args []string, stderr io.Writer) (cfg config, err error) {
 	set := flag.NewFlagSet("broadcast", flag.ContinueOnError)
-	set.StringVar(&cfg.address, "addr", "127.0.0.1:8000", "`address` to listen on, as host:port, tcp://host:port or unix:///path")
+	set.StringVar(&cfg.address, "addr", "127.0.0.1:8000", "`address` to listen on, as "+cli.Listens)
 	list := set.String("wires", wires.All, "`wires` that clients may speak, told apart by their first bytes; a client that\nsays nothing for a second is taken for the first of them that is not native")
 	verbose := set.Bool("v", false, "log what the library does to stderr")
 	if err := cli.Parse(set, usage, args, 0, stderr); err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/serpy-go/serpy/examples/internal/cli"
 	"github.com/serpy-go/serpy/examples/internal/proctest"
 )
 
@@ -17,8 +18,9 @@ func TestFlags(t *testing.T) {
 	use(2, `"x" is too much`, "x")
 	use(2, "flag provided but not", "-nope")
 	use(1, `port "99999" is not`, "-addr", "127.0.0.1:99999")
-	use(1, "no such scheme", "-addr", "http://x")
+	use(1, `no such scheme: "http"; want `+cli.Listens, "-addr", "http://x")
 	use(1, "Choose another place by -addr", "-addr", "unix:///no/such/folder/socket")
 	use(0, "/KTHXBYE", "-help")
 	use(0, "-wires", "-help")
+	use(0, cli.Listens, "-help")
 }

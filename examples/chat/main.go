@@ -47,7 +47,7 @@ Flags:
 // parseFlags reads args.
 func parseFlags(args []string, stderr io.Writer) (cfg config, err error) {
 	set := flag.NewFlagSet("chat", flag.ContinueOnError)
-	set.StringVar(&cfg.address, "addr", "127.0.0.1:8000", "`address` of the room, as host:port, tcp://host:port or unix:///path")
+	set.StringVar(&cfg.address, "addr", "127.0.0.1:8000", "`address` of the room, as "+cli.Dials)
 	set.StringVar(&cfg.name, "name", login(), "`name` that stands before what you say")
 	wire := set.String("wire", "native", "`wire` to speak: native, serpy or serpy2")
 	if err := cli.Parse(set, usage, args, 0, stderr); err != nil {

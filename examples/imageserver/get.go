@@ -38,7 +38,7 @@ type order struct {
 
 func parseGet(args []string, stderr io.Writer) (o order, err error) {
 	set := flag.NewFlagSet("imageserver get", flag.ContinueOnError)
-	set.StringVar(&o.address, "addr", meetingPoint, "`address` of imageserver serve, as host:port, tcp://host:port or unix:///path")
+	set.StringVar(&o.address, "addr", meetingPoint, "`address` of imageserver serve, as "+cli.Dials)
 	wire := set.String("wire", "native", "`wire` to speak: native, serpy, serpy2 or line")
 	o.size = size{512, 512}
 	set.Var(&o.size, "size", "`WxH`, the columns and rows that the server's images have")

@@ -22,7 +22,7 @@ Flags:
 
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	set := flag.NewFlagSet("imageserver serve", flag.ContinueOnError)
-	address := set.String("addr", meetingPoint, "`address` to listen on, as host:port, tcp://host:port or unix:///path")
+	address := set.String("addr", meetingPoint, "`address` to listen on, as "+cli.Listens)
 	list := set.String("wires", wires.All, "`wires` that clients may speak: of native, serpy, serpy2 and line")
 	s := size{512, 512}
 	set.Var(&s, "size", "`WxH`, the columns and rows of an image")

@@ -47,7 +47,7 @@ type plan struct {
 
 func parsePing(args []string, stderr io.Writer) (p plan, err error) {
 	set := flag.NewFlagSet("pingpong ping", flag.ContinueOnError)
-	set.StringVar(&p.address, "addr", meetingPoint, "`address` of pingpong serve, as host:port, tcp://host:port or unix:///path")
+	set.StringVar(&p.address, "addr", meetingPoint, "`address` of pingpong serve, as "+cli.Dials)
 	wire := set.String("wire", "native", "`wire` to speak: native, serpy, serpy2 or line")
 	set.IntVar(&p.count, "n", 5, "`how many`; 0: until Ctrl-C")
 	set.IntVar(&p.size, "size", 64, "`bytes` of each, at least")

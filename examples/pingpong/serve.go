@@ -18,7 +18,7 @@ Flags:
 
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	set := flag.NewFlagSet("pingpong serve", flag.ContinueOnError)
-	address := set.String("addr", meetingPoint, "`address` to listen on, as host:port, tcp://host:port or unix:///path")
+	address := set.String("addr", meetingPoint, "`address` to listen on, as "+cli.Listens)
 	list := set.String("wires", wires.All, "`wires` that clients may speak: of native, serpy, serpy2 and line")
 	if err := cli.Parse(set, serveUsage, args, 0, stderr); err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/serpy-go/serpy/examples/internal/cli"
 )
 
 // meetingPoint is where the two meet when -addr says nothing.
@@ -40,7 +42,7 @@ func commonFlags(name string, cfg *config) *flag.FlagSet {
 
 func sendFlags(cfg *config) *flag.FlagSet {
 	set := commonFlags("sendfile send", cfg)
-	set.StringVar(&cfg.address, "addr", meetingPoint, "`URL` of the receiver: tcp://host:port, tls://host:port or unix:///path")
+	set.StringVar(&cfg.address, "addr", meetingPoint, "`URL` of the receiver: "+cli.Dials)
 	set.DurationVar(&cfg.wait, "wait", 30*time.Second, "how long to look for the receiver, at the start and after each broken link, and how\nlong a program there that is not sendfile may take to ask for a file")
 	set.StringVar(&cfg.ca, "ca", "", "tls: `file` with the certificate that the receiver must have, or be signed by (PEM)")
 	return set
@@ -48,7 +50,7 @@ func sendFlags(cfg *config) *flag.FlagSet {
 
 func receiveFlags(cfg *config) *flag.FlagSet {
 	set := commonFlags("sendfile receive", cfg)
-	set.StringVar(&cfg.address, "addr", meetingPoint, "`URL` to listen at: tcp://host:port (tcp://:7071: for all machines), tls://host:port or unix:///path")
+	set.StringVar(&cfg.address, "addr", meetingPoint, "`URL` to listen at: "+cli.Dials+";\ntcp://:7071 is for all machines")
 	set.StringVar(&cfg.dir, "dir", "", "`folder` for the files; it must exist")
 	set.BoolVar(&cfg.overwrite, "overwrite", false, "replace files of the same name")
 	set.BoolVar(&cfg.once, "once", false, "end when the first sender has ended")

@@ -10,6 +10,13 @@ import (
 	"github.com/serpy-go/serpy/transport"
 )
 
+// What an -addr may be: of a program that dials, and of one that listens and has no
+// certificate to show.
+const (
+	Dials   = "host:port, tcp://host:port, tls://host:port, unix:///path or npipe://./pipe/name"
+	Listens = "host:port, tcp://host:port, unix:///path or npipe://./pipe/name"
+)
+
 // CannotReach makes of an error of Dial what a person needs: what went wrong, and what to
 // do next. server is the command that should run at the address.
 func CannotReach(err error, address, server string) error {
@@ -19,7 +26,7 @@ func CannotReach(err error, address, server string) error {
 	)
 	switch {
 	case errors.As(err, &where):
-		return fmt.Errorf("-addr: %s", plain(err))
+		return badAddress(where, Dials)
 	case errors.As(err, &link) && link.Op == "dial":
 		return fmt.Errorf("nobody answers at %s (%s)\nStart %s there first, or say by -addr where it is", address, plain(link.Err), server)
 	case errors.As(err, &link):
@@ -30,10 +37,15 @@ func CannotReach(err error, address, server string) error {
 
 // CannotListen does the same for an error of Listen.
 func CannotListen(err error, address string) error {
-	if _, ok := errors.AsType[*transport.AddressError](err); ok {
-		return fmt.Errorf("-addr: %s", plain(err))
+	if where, ok := errors.AsType[*transport.AddressError](err); ok {
+		return badAddress(where, Listens)
 	}
 	return fmt.Errorf("cannot listen at %s (%s)\nChoose another place by -addr, as in -addr 127.0.0.1:8001", address, plain(err))
+}
+
+// badAddress says what is wrong with an address, and which would do.
+func badAddress(err *transport.AddressError, want string) error {
+	return fmt.Errorf("-addr %q: %s; want %s", err.Address, err.Reason, want)
 }
 
 // plain is an error's text without the names of the layers that passed it on, and without
