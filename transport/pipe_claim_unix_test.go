@@ -4,6 +4,7 @@ package transport
 
 import (
 	"context"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,6 +25,30 @@ func TestWhoGivesUpTakesNoPipeAway(t *testing.T) {
 	cancel()
 	_, err = openPipe(gone, a, o)
 	require.ErrorIs(t, err, context.Canceled)
+	dialled := openedPipe(t, a, o)
+	talk(t, dialled, acceptedPipe(t, l))
+}
+
+// Who cannot connect, for want of a file descriptor, must not take the pipe away either.
+func TestWhoCannotConnectTakesNoPipeAway(t *testing.T) {
+	a, o := pipe(t)
+	meeting := o
+	meeting.PipeMeet = true
+	l, err := listenPipe(bounded(t), a, meeting)
+	require.NoError(t, err)
+	closing(t, l)
+	_, err = l.take(bounded(t)) // as accept does
+	require.NoError(t, err)
+
+	var limit syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	none := limit
+	none.Cur = 3 // stdin, stdout and stderr; what is open stays so
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none))
+	_, err = openPipe(t.Context(), a, o)
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
+	require.ErrorIs(t, err, syscall.EMFILE)
+
 	dialled := openedPipe(t, a, o)
 	talk(t, dialled, acceptedPipe(t, l))
 }

@@ -130,17 +130,19 @@ func openPipe(ctx context.Context, a Address, o Options) (*pipeConn, error) {
 		return nil, errNoPipe
 	case err != nil:
 		return nil, err
-	case file.Mode()&fs.ModeSticky != 0:
+	case file.Mode()&forOne != 0:
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if path, err = claim(path); err != nil {
-			return nil, err
-		}
-		defer func() { _ = os.Remove(path) }()
-		ctx = context.WithoutCancel(ctx) // it takes no time, and nobody else finds the socket any more
+		c, err := dialClaimed(context.WithoutCancel(ctx), network, path, o) // it takes no time
+		return opened(c, err, a, o)
 	}
 	c, err := dialer(o, false).DialContext(ctx, network, path)
+	return opened(c, err, a, o)
+}
+
+// opened judges how the dialling of a socket ended.
+func opened(c net.Conn, err error, a Address, o Options) (*pipeConn, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, refused):
 		return nil, errNoPipe
@@ -154,9 +156,29 @@ func openPipe(ctx context.Context, a Address, o Options) (*pipeConn, error) {
 
 var claims atomic.Uint64
 
+// forOne tells a socket that takes one client, which PipeMeet makes, from those that take
+// many. The bit means nothing on a socket, and its owner may set it everywhere; the sticky
+// bit of what is no folder is for root alone on FreeBSD.
+const forOne = fs.ModeSetuid
+
+// dialClaimed claims a socket that takes one client, and connects to it. Where that does
+// not come about, for want of a file descriptor say, the socket gets its name back: else
+// nobody could come to its maker any more.
+func dialClaimed(ctx context.Context, network, path string, o Options) (net.Conn, error) {
+	claimed, err := claim(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.Remove(claimed) }()
+	c, err := dialer(o, false).DialContext(ctx, network, claimed)
+	if err != nil && !errors.Is(err, refused) { // where it was refused, nobody waits
+		_ = os.Link(claimed, path) // unless a new one stands there: then its maker is there, too
+	}
+	return c, err
+}
+
 // claim gives a socket that takes one client another name: only one can do that. Who
-// connected second would be heard by nobody, and not know it. The sticky bit tells
-// such a socket, which PipeMeet makes, from those that take many.
+// connected second would be heard by nobody, and not know it.
 func claim(path string) (string, error) {
 	claimed := besides(path)
 	err := checkPath(claimed)
@@ -294,7 +316,7 @@ func (l *pipeListener) listen(ctx context.Context, network, path string) (net.Li
 	}
 	err = backlog(socket, l.opt)
 	if err == nil && l.opt.PipeMeet {
-		err = stick(aside)
+		err = mark(aside)
 	}
 	if err == nil {
 		err = os.Link(aside, path)
@@ -309,13 +331,13 @@ func (l *pipeListener) listen(ctx context.Context, network, path string) (net.Li
 	return socket, nil
 }
 
-// stick sets the sticky bit of a socket.
-func stick(path string) error {
+// mark says that a socket takes one client.
+func mark(path string) error {
 	file, err := os.Lstat(path)
 	if err != nil {
 		return err
 	}
-	return os.Chmod(path, file.Mode().Perm()|fs.ModeSticky)
+	return os.Chmod(path, file.Mode().Perm()|forOne)
 }
 
 // accept waits for a client; at the bound of instances it waits first for a connection
