@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -21,7 +23,56 @@ type host struct {
 	here    string // this machine's end of the cable
 }
 
-var hosts atomic.Int64
+var (
+	hosts  atomic.Int64
+	ghosts sync.Once
+)
+
+// hostName is made of the last digits of the process, since the names of its cables
+// are short, and of a count.
+const (
+	hostName = "serpy-%d-%d"
+	pids     = 10_000
+)
+
+// removeGhosts removes the hosts of test processes that were killed. Those of a process
+// that may be alive stay.
+func removeGhosts(t *testing.T) {
+	t.Helper()
+	alive := make(map[int]bool)
+	processes, err := os.ReadDir("/proc")
+	require.NoError(t, err)
+	for _, p := range processes {
+		if pid, err := strconv.Atoi(p.Name()); err == nil {
+			alive[pid%pids] = true
+		}
+	}
+	list, err := exec.CommandContext(t.Context(), "ip", "netns", "list").Output()
+	require.NoError(t, err)
+	for line := range strings.Lines(string(list)) {
+		pid, n := 0, 0
+		name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if _, err := fmt.Sscanf(name, hostName, &pid, &n); err != nil || alive[pid] {
+			continue
+		}
+		// Another process may be at it, too.
+		_ = exec.CommandContext(t.Context(), "ip", "netns", "del", name).Run()
+		_ = exec.CommandContext(t.Context(), "ip", "link", "del", fmt.Sprintf("so%d-%d", pid, n)).Run()
+	}
+}
+
+// TestGhosts makes a host of a process that is gone, and one of this process.
+func TestGhosts(t *testing.T) {
+	mine := newHost(t)
+	gone := exec.CommandContext(t.Context(), "true")
+	require.NoError(t, gone.Run())
+	ghost := fmt.Sprintf(hostName, gone.Process.Pid%pids, 1)
+	mine.run("ip", "netns", "add", ghost)
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", ghost).Run() })
+	removeGhosts(t)
+	require.NoFileExists(t, "/var/run/netns/"+ghost)
+	require.FileExists(t, "/var/run/netns/"+mine.name)
+}
 
 // newHost makes a host. It needs root, ip and nft: in CI the test fails without, on
 // a developer's machine it is skipped.
@@ -42,9 +93,10 @@ func newHost(t *testing.T) *host {
 		}
 		t.Skipf("needs%s", missing.String())
 	}
+	ghosts.Do(func() { removeGhosts(t) })
 	n := hosts.Add(1)
-	pid := os.Getpid() % 10_000
-	h := &host{t: t, name: fmt.Sprintf("serpy-%d-%d", pid, n)}
+	pid := os.Getpid() % pids
+	h := &host{t: t, name: fmt.Sprintf(hostName, pid, n)}
 	net := fmt.Sprintf("10.213.%d", (int64(pid)+n)%250)
 	h.here, h.address = net+".1", net+".2"
 	inside, outside := fmt.Sprintf("si%d-%d", pid, n), fmt.Sprintf("so%d-%d", pid, n)
@@ -95,7 +147,7 @@ func (h *host) heal() {
 func (h *host) shape(rate string) {
 	h.t.Helper()
 	pid, n := 0, 0
-	_, err := fmt.Sscanf(h.name, "serpy-%d-%d", &pid, &n)
+	_, err := fmt.Sscanf(h.name, hostName, &pid, &n)
 	require.NoError(h.t, err)
 	tbf := []string{"root", "tbf", "rate", rate, "burst", "32kbit", "latency", "400ms"}
 	h.run(append([]string{"tc", "qdisc", "add", "dev", fmt.Sprintf("so%d-%d", pid, n)}, tbf...)...)
