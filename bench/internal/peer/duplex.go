@@ -79,11 +79,7 @@ func (d *duplex) Run(ctx context.Context, n int) (Outcome, error) {
 	if !d.listens {
 		return d.client(ctx, n)
 	}
-	conns := max(d.spec.Conns, 1)
-	if d.spec.Kind == Idle {
-		conns = n
-	}
-	if err := d.accept(ctx, conns); err != nil {
+	if err := d.accept(ctx, d.spec.accepts(n)); err != nil {
 		return Outcome{}, err
 	}
 	switch d.spec.Kind {

@@ -73,7 +73,9 @@ func (s *jetStreamSide) Run(ctx context.Context, n int) (Outcome, error) {
 	case s.broker != nil:
 		return Outcome{}, nil
 	case s.spec.Window > 1:
-		return Outcome{}, s.window(n, data)
+		return Outcome{}, confirmations(n, s.spec.Window, func() (jetstream.PubAckFuture, error) {
+			return s.js.PublishAsync(natsSubject, data)
+		}, confirmed)
 	}
 	return timed(n, func() error {
 		_, err := s.js.Publish(ctx, natsSubject, data)
@@ -81,25 +83,12 @@ func (s *jetStreamSide) Run(ctx context.Context, n int) (Outcome, error) {
 	})
 }
 
-// window keeps the futures in a ring and waits for each.
-func (s *jetStreamSide) window(n int, data []byte) error {
-	ring := make([]jetstream.PubAckFuture, s.spec.Window)
-	for i := range n + len(ring) {
-		f := &ring[i%len(ring)]
-		if i >= len(ring) && i-len(ring) < n {
-			select {
-			case <-(*f).Ok():
-			case err := <-(*f).Err():
-				return err
-			}
-		}
-		if i >= n {
-			continue
-		}
-		var err error
-		if *f, err = s.js.PublishAsync(natsSubject, data); err != nil {
-			return err
-		}
+// confirmed waits for what the broker says.
+func confirmed(f jetstream.PubAckFuture) error {
+	select {
+	case <-f.Ok():
+		return nil
+	case err := <-f.Err():
+		return err
 	}
-	return nil
 }

@@ -72,13 +72,7 @@ func (c *crowd) Run(ctx context.Context, n int) (Outcome, error) {
 			}
 		}
 	}
-	for files() < c.before+n {
-		if ctx.Err() != nil {
-			return Outcome{}, ctx.Err()
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return Outcome{}, nil
+	return Outcome{}, awaitClients(ctx, n, 10*time.Millisecond, func() int { return files() - c.before })
 }
 
 func (c *crowd) Close() error { return c.socket.close() }

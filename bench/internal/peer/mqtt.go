@@ -108,17 +108,12 @@ func mqttDial(ctx context.Context, s Spec, address string) (Side, error) {
 		}), nil
 	}
 	side := &mqttSide{spec: s, replies: make(chan struct{}, 1), count: counter{lossy: true}}
-	for range max(s.Conns, 1) {
-		c, err := connectMQTT(ctx, s, address)
-		if err != nil {
-			return nil, err
-		}
-		side.clients = append(side.clients, c)
-		if s.Kind == FanOut {
-			if err := side.subscribe(c, mqttTopic, func(paho.Client, paho.Message) { side.count.add() }); err != nil {
-				return nil, err
-			}
-		}
+	var err error
+	side.clients, err = connections(s, func() (paho.Client, error) { return connectMQTT(ctx, s, address) }, func(c paho.Client) error {
+		return side.subscribe(c, mqttTopic, func(paho.Client, paho.Message) { side.count.add() })
+	})
+	if err != nil {
+		return nil, err
 	}
 	if s.Kind == PingPong {
 		return side, side.subscribe(side.clients[0], mqttReplies, func(paho.Client, paho.Message) { side.replies <- struct{}{} })
@@ -151,10 +146,7 @@ func (s *mqttSide) Run(ctx context.Context, n int) (Outcome, error) {
 	case s.broker != nil && s.spec.Kind == FanOut, s.broker == nil && s.spec.Kind == OneWay:
 		return Outcome{}, s.publish(n, data)
 	case s.broker != nil && s.spec.Kind == Idle:
-		for int(s.broker.Info.Clone().ClientsConnected) < n && ctx.Err() == nil {
-			time.Sleep(time.Millisecond)
-		}
-		return Outcome{}, ctx.Err()
+		return Outcome{}, awaitClients(ctx, n, time.Millisecond, func() int { return int(s.broker.Info.Clone().ClientsConnected) })
 	case s.broker != nil && s.spec.Kind == Acked:
 		return Outcome{}, nil
 	case s.broker != nil:
@@ -162,7 +154,9 @@ func (s *mqttSide) Run(ctx context.Context, n int) (Outcome, error) {
 	case s.spec.Kind == FanOut:
 		return s.count.wait(ctx, n*len(s.clients))
 	case s.spec.Window > 1:
-		return Outcome{}, s.window(n, data)
+		return Outcome{}, confirmations(n, s.spec.Window, func() (paho.Token, error) {
+			return s.clients[0].Publish(mqttTopic, 1, false, data), nil
+		}, token)
 	case s.spec.Kind == Acked:
 		return timed(n, func() error { return token(s.clients[0].Publish(mqttTopic, 1, false, data)) })
 	}
@@ -179,23 +173,6 @@ func (s *mqttSide) publish(n int, data []byte) error {
 	for range n {
 		if err := token(s.clients[0].Publish(mqttTopic, 0, false, data)); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// window keeps the tokens in a ring and waits for each.
-func (s *mqttSide) window(n int, data []byte) error {
-	ring := make([]paho.Token, s.spec.Window)
-	for i := range n + len(ring) {
-		t := &ring[i%len(ring)]
-		if i >= len(ring) && i-len(ring) < n {
-			if err := token(*t); err != nil {
-				return err
-			}
-		}
-		if i < n {
-			*t = s.clients[0].Publish(mqttTopic, 1, false, data)
 		}
 	}
 	return nil

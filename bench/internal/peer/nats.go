@@ -3,7 +3,6 @@ package peer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -120,17 +119,12 @@ func natsDial(_ context.Context, s Spec, address string) (Side, error) {
 		}), nil
 	}
 	side := &natsSide{spec: s, count: counter{lossy: true}}
-	for range max(s.Conns, 1) {
-		c, err := connectNATS(s, address)
-		if err != nil {
-			return nil, err
-		}
-		side.conns = append(side.conns, c)
-		if s.Kind == FanOut {
-			if err := side.subscribe(c, natsSubject, func(*nats.Msg) { side.count.add() }); err != nil {
-				return nil, err
-			}
-		}
+	var err error
+	side.conns, err = connections(s, func() (*nats.Conn, error) { return connectNATS(s, address) }, func(c *nats.Conn) error {
+		return side.subscribe(c, natsSubject, func(*nats.Msg) { side.count.add() })
+	})
+	if err != nil {
+		return nil, err
 	}
 	if s.Kind == Acked && s.Window > 1 {
 		return side, side.subscribe(side.conns[0], natsReplies, func(*nats.Msg) { side.count.add() })
@@ -178,13 +172,7 @@ func (s *natsSide) Run(ctx context.Context, n int) (Outcome, error) {
 		}
 		return Outcome{}, c.Flush()
 	case s.broker != nil && s.spec.Kind == Idle:
-		for s.broker.NumClients() < n {
-			if ctx.Err() != nil {
-				return Outcome{}, fmt.Errorf("%d of %d clients: %w", s.broker.NumClients(), n, ctx.Err())
-			}
-			time.Sleep(time.Millisecond)
-		}
-		return Outcome{}, nil
+		return Outcome{}, awaitClients(ctx, n, time.Millisecond, s.broker.NumClients)
 	case s.broker != nil:
 		return s.count.wait(ctx, n)
 	case s.spec.Kind == FanOut:

@@ -52,6 +52,15 @@ type Spec struct {
 	Dir        string // for sockets and stores; it is the run's own, and removed
 }
 
+// accepts is how many connections the listening side has in a run of n: when they are
+// idle, that is what n counts.
+func (s *Spec) accepts(n int) int {
+	if s.Kind == Idle {
+		return n
+	}
+	return max(s.Conns, 1)
+}
+
 // A Side is one side of a peer, connected.
 type Side interface {
 	// Run does this side's part for n messages and says how it went. A side that

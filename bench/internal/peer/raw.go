@@ -178,10 +178,7 @@ func (s *rawSide) Run(ctx context.Context, n int) (Outcome, error) {
 	if s.listener == nil {
 		return s.client(n)
 	}
-	conns := max(s.spec.Conns, 1)
-	if s.spec.Kind == Idle {
-		conns = n
-	}
+	conns := s.spec.accepts(n)
 	if err := s.accept(ctx, conns); err != nil {
 		return Outcome{}, err
 	}

@@ -171,10 +171,7 @@ func (s *serpySide) Run(ctx context.Context, n int) (Outcome, error) {
 	if s.server == nil {
 		return s.client(ctx, n)
 	}
-	conns := max(s.spec.Conns, 1)
-	if s.spec.Kind == Idle {
-		conns = n
-	}
+	conns := s.spec.accepts(n)
 	if err := s.accept(ctx, conns); err != nil {
 		return Outcome{}, err
 	}
