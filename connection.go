@@ -82,6 +82,7 @@ type Connection struct {
 	rq     receiveQueue
 	events eventRing[Event]
 
+	trouble  error              // of the last attempt before there was a link; for Dial, when done is closed
 	stop     context.CancelFunc // ends dialling and waiting to dial
 	stopped  context.Context
 	redial   chan struct{} // capacity 1: do not wait any longer

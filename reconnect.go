@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -17,7 +18,8 @@ import (
 // "tls://host:port", "unix:///path", "npipe://host/pipe/name" (docs/pipes.md). ctx
 // bounds this call only, not the connection. The first failure is returned, in which
 // errors.As finds a *LinkError or a *RefusedError, unless Options.Reconnect.FirstDial
-// says otherwise; after that, lost links are made anew with backoff, until Close.
+// says otherwise; where ctx ends the attempts, that of the last one is behind its error.
+// Once there was a link, lost ones are made anew with backoff, until Close.
 func Dial(ctx context.Context, address string, o *Options) (*Connection, error) {
 	opt, err := o.withDefaults()
 	if err != nil {
@@ -52,6 +54,9 @@ func Dial(ctx context.Context, address string, o *Options) (*Connection, error) 
 	}
 	if err != nil {
 		c.abandon(err)
+		if c.trouble != nil && ctx.Err() != nil && !errors.Is(err, c.trouble) {
+			err = fmt.Errorf("%w: %w", err, c.trouble)
+		}
 		return nil, opError("dial", err)
 	}
 	return c, nil
@@ -270,6 +275,9 @@ func (c *Connection) pause(r *redialler, err error) bool {
 		delay = 0
 	}
 	c.mu.Unlock()
+	if c.neverUp() {
+		c.trouble = err
+	}
 	c.say(Reconnecting{Attempt: r.attempts, Delay: delay, Err: err})
 	timer := time.NewTimer(delay)
 	defer timer.Stop()

@@ -1,12 +1,14 @@
 package serpy_test
 
 import (
+	"context"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -72,4 +74,25 @@ func TestLinkErrorsDoNotStutter(t *testing.T) {
 	err.Op = "handshake"
 	require.EqualError(t, err, "handshake 127.0.0.1:7: "+reset.Error())
 	require.ErrorIs(t, err, syscall.ECONNRESET)
+}
+
+// TestDialSaysWhyItTriedForSoLong ends the wait for a server that is not there: that time
+// ran out says nothing of what to do.
+func TestDialSaysWhyItTriedForSoLong(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	attempts := 0
+	_, err := serpy.Dial(ctx, "lab1:7000", &serpy.Options{
+		Dial: func(ctx context.Context, _ string) (net.Conn, error) {
+			if attempts++; attempts == 2 {
+				cancel()
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.EHOSTUNREACH}
+		},
+		Reconnect: serpy.Reconnect{FirstDial: serpy.RetryUntilDone, Min: time.Millisecond, Max: time.Millisecond},
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, syscall.EHOSTUNREACH)
+	require.EqualError(t, err, "serpy: dial: context canceled: dial lab1:7000: "+syscall.EHOSTUNREACH.Error())
 }
