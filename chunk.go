@@ -18,8 +18,9 @@ const (
 // everything cut from it was released, or when the collector finds that nobody has
 // any of it: a large one is not given to the collector, see reclaim.
 type chunk struct {
-	buf  []byte
-	live atomic.Int64 // units that were cut and not released, and one for the reader
+	buf   []byte
+	live  atomic.Int64 // units that were cut and not released, and one for the reader
+	spare *spare       // where buf goes back; nil: a stock
 }
 
 func newChunk(size int) *chunk {
@@ -60,7 +61,9 @@ func stockOf(size int) *stock {
 
 // empty gives the memory of a chunk back that nobody but the reader holds.
 func (k *chunk) empty() {
-	if s := stockOf(cap(k.buf)); s != nil {
+	if k.spare != nil {
+		k.spare.put(k.buf)
+	} else if s := stockOf(cap(k.buf)); s != nil {
 		s.put(k.buf)
 	}
 	k.buf = nil

@@ -16,6 +16,16 @@ func NoStock(t *testing.T) {
 			s.mu.Unlock()
 		})
 	}
+	s := &messageSpare
+	most := s.most
+	s.mu.Lock()
+	s.most, s.bytes, s.free = 0, 0, nil
+	s.mu.Unlock()
+	t.Cleanup(func() {
+		s.mu.Lock()
+		s.most = most
+		s.mu.Unlock()
+	})
 }
 
 // Stocked is how many bytes the process keeps to serve again.
@@ -25,5 +35,7 @@ func Stocked() (n int64) {
 		n += int64(len(s.free) * s.size)
 		s.mu.Unlock()
 	}
-	return n
+	messageSpare.mu.Lock()
+	defer messageSpare.mu.Unlock()
+	return n + int64(messageSpare.bytes)
 }

@@ -2,6 +2,7 @@ package serpy
 
 import (
 	"bytes"
+	"math/bits"
 	"slices"
 
 	"github.com/serpy-go/serpy/protocol"
@@ -185,7 +186,7 @@ func (q *receiveQueue) fragmentTaken(m *Message, u *protocol.Unit, k *chunk, e *
 		}
 		return false
 	}
-	w.data = appendGrowing(w.data, u.Payload, w.meta.Size)
+	w.append(u.Payload, q.waitingBytes)
 	w.bytes += wire
 	if !last {
 		q.free.unit = q.unit
@@ -193,6 +194,24 @@ func (q *receiveQueue) fragmentTaken(m *Message, u *protocol.Unit, k *chunk, e *
 		return false
 	}
 	return q.wholeTaken(m, e)
+}
+
+// append appends, and lets the memory at most double: what waits has come, too.
+func (w *making) append(more []byte, waiting int) {
+	if need := len(w.data) + len(more); need > cap(w.data) {
+		// Powers of two are sizes that the next message needs, too.
+		room := max(1<<bits.Len(uint(need+waiting)), 256<<10, need)
+		grown := append(messageSpare.get(min(w.meta.Size, room)), w.data...)
+		messageSpare.put(w.data)
+		w.data = grown
+	}
+	w.data = append(w.data, more...)
+}
+
+// forget gives up what is in the making.
+func (w *making) forget() {
+	messageSpare.put(w.data)
+	*w = making{}
 }
 
 // appendGrowing appends, and lets the memory at most double, up to exactly size.
@@ -214,7 +233,9 @@ func (q *receiveQueue) wholeTaken(m *Message, e *era) bool {
 		return false
 	}
 	q.id++
-	*m = Message{Data: slices.Clip(w.data), Mode: protocol.ModeOf(w.flags), ID: q.id, unit: q.unit, epoch: e.epoch}
+	k := &chunk{buf: w.data, spare: &messageSpare}
+	k.live.Store(1)
+	*m = Message{Data: slices.Clip(w.data), Mode: protocol.ModeOf(w.flags), ID: q.id, chunk: k, unit: q.unit, epoch: e.epoch}
 	if err := m.setMeta(&w.meta); err != nil {
 		q.fault = err
 		return false

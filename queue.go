@@ -12,6 +12,7 @@ type group struct {
 	start int    // of the room for the head, in slab.buf
 	end   int    // of the body, in slab.buf
 	ref   []byte // the rest of the body, which is not in the slab; nil: none
+	own   *slab  // which ref is a part of, that serves again; nil: none
 
 	first    uint64 // number of the first unit
 	count    int
@@ -360,6 +361,11 @@ func (q *sendQueue) drop() {
 	g.slab.groups--
 	if g.slab.groups == 0 && g.slab != q.tail {
 		q.recycle(g.slab)
+	}
+	if o := g.own; o != nil {
+		if o.groups--; o.groups == 0 {
+			o.letGo()
+		}
 	}
 	q.groups.pop()
 	q.unsent = max(q.unsent-1, 0)

@@ -126,7 +126,8 @@ func (q *receiveQueue) discard() {
 		r.chunk.release(r.count)
 		q.regions.pop()
 	}
-	q.regions, q.making = ring[region]{}, making{}
+	q.regions = ring[region]{}
+	q.making.forget()
 	q.waiting, q.waitingBytes = 0, 0
 }
 
@@ -282,7 +283,8 @@ func (q *receiveQueue) popEmpty() {
 
 // enter begins the units of another session.
 func (q *receiveQueue) enter(e *era) {
-	q.now, q.id, q.making = e, e.baseID, making{}
+	q.now, q.id = e, e.baseID
+	q.making.forget()
 	q.free = freed{era: e}
 	q.ended = false
 	if e.lost {

@@ -1,7 +1,6 @@
 package serpy
 
 import (
-	"bytes"
 	"context"
 	"math"
 	"slices"
@@ -20,7 +19,7 @@ func (c *Connection) Send(ctx context.Context, data []byte) error {
 	if c.sendSmall(data, 0, false) != 0 {
 		return nil
 	}
-	_, err := c.send(ctx, &Message{Data: bytes.Clone(data), NoCopy: true}, true, "send")
+	_, err := c.sendCopy(ctx, data, Plain)
 	return err
 }
 
@@ -36,7 +35,7 @@ func (c *Connection) SendAcked(ctx context.Context, data []byte) error {
 	r := Receipt{c: c, id: c.sendSmall(data, protocol.UnitAcked, true)}
 	if r.id == 0 {
 		var err error
-		if r, err = c.send(ctx, &Message{Data: bytes.Clone(data), NoCopy: true, Mode: Acked}, true, "send"); err != nil {
+		if r, err = c.sendCopy(ctx, data, Acked); err != nil {
 			return err
 		}
 	}
@@ -187,9 +186,31 @@ func (c *Connection) send(ctx context.Context, m *Message, wait bool, op string)
 	}
 	id, err := c.admit(ctx, &w, wait)
 	if err != nil {
+		w.own.letGo()
 		return Receipt{}, opError(op, err)
 	}
 	return Receipt{c: c, id: id, mode: w.meta.Mode}, nil
+}
+
+// sendCopy is send of a payload that is copied before anything else is done with it, so
+// that the compiler sees that it may stand on the stack.
+func (c *Connection) sendCopy(ctx context.Context, data []byte, mode Mode) (r Receipt, err error) {
+	own := messageSpare.copied(data)
+	w, err := c.prepare(&Message{Data: own.buf, NoCopy: true, Mode: mode})
+	if err == nil {
+		if !w.meta.Mode.IsBase85() {
+			w.own = own
+		}
+		r.id, err = c.admit(ctx, &w, true)
+	}
+	if w.own == nil || err != nil {
+		own.letGo()
+	}
+	if err != nil {
+		return Receipt{}, opError("send", err)
+	}
+	r.c, r.mode = c, w.meta.Mode
+	return r, nil
 }
 
 // prepare checks and encodes a message.
@@ -212,8 +233,9 @@ func (c *Connection) prepare(m *Message) (w wireMessage, err error) {
 	if len(m.Data) > most || len(m.Data) > bytesBound {
 		return w, ErrTooLarge
 	}
-	if drops && !w.owned {
-		w.payload, w.owned = bytes.Clone(w.payload), true
+	if !w.owned && (drops || len(w.payload) > protocol.FragmentSize) {
+		w.own = messageSpare.copied(w.payload)
+		w.payload, w.owned = w.own.buf, true
 	}
 	return w, nil
 }

@@ -13,7 +13,8 @@ const (
 // the mutex of the queue that fills it.
 type slab struct {
 	buf    []byte
-	groups int // that stand in it
+	groups int    // that stand in it, or refer to it
+	spare  *spare // where its memory goes back; nil: a stock
 }
 
 // stock keeps memory of one size for the next user, last in, first out: the last

@@ -1,7 +1,6 @@
 package serpy
 
 import (
-	"bytes"
 	"time"
 	"unicode/utf8"
 
@@ -16,6 +15,7 @@ type wireMessage struct {
 	fields  []byte // meta, encoded
 	payload []byte
 	owned   bool   // payload is memory that nobody else writes to
+	own     *slab  // that payload stands in, of this queue alone; nil: none
 	unit    []byte // all of it, in a castMemory; nil: it stands in none
 	cast    uint64 // in which memory of it
 }
@@ -73,9 +73,6 @@ func (w *wireMessage) encode(m *Message) error {
 	}
 	if len(w.payload) > protocol.FragmentSize {
 		w.meta.Size = len(w.payload)
-		if !w.owned {
-			w.payload, w.owned = bytes.Clone(w.payload), true
-		}
 	}
 	if w.meta.Type != Bytes || w.meta.Tag != 0 || w.meta.Time != 0 || w.meta.Header != nil || w.meta.Size != 0 || w.meta.Role != protocol.Ordinary {
 		w.fields = w.meta.Append(nil)
@@ -104,6 +101,7 @@ func (w *wireMessage) appendTo(q *sendQueue) {
 	if len(w.payload) <= protocol.FragmentSize || q.foreign {
 		if w.owned && len(w.payload) >= pinBytes {
 			g := q.addAlone(u, w.flags(), w.fields, w.payload, true)
+			w.pin(g)
 			q.appended++
 			g.lastID, g.messages = q.appended, 1
 			q.sized(g, u, len(w.payload))
@@ -123,6 +121,7 @@ func (w *wireMessage) appendTo(q *sendQueue) {
 			flags |= protocol.UnitContinued
 		}
 		g := q.addAlone(flags, w.flags(), fields, rest[:n:n], true)
+		w.pin(g)
 		g.part = n < len(rest)
 		if flags&protocol.UnitContinued == 0 {
 			q.sized(g, u, len(w.payload))
@@ -132,6 +131,14 @@ func (w *wireMessage) appendTo(q *sendQueue) {
 			q.appended++
 			g.lastID, g.messages = q.appended, 1
 		}
+	}
+}
+
+// pin keeps the memory of the payload for a group that refers to it.
+func (w *wireMessage) pin(g *group) {
+	if w.own != nil {
+		g.own = w.own
+		w.own.groups++
 	}
 }
 
