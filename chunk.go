@@ -86,12 +86,17 @@ func (k *chunk) hold(n int) { k.live.Add(int64(n)) }
 
 // release counts n holders out.
 func (k *chunk) release(n int) {
-	switch live := k.live.Add(-int64(n)); {
-	case live == 0:
-		k.empty()
-	case live < 0:
+	if live := k.live.Add(-int64(n)); live <= 0 {
+		k.released(live)
+	}
+}
+
+// released is the end of release for the last holder.
+func (k *chunk) released(live int64) {
+	if live < 0 {
 		panic("serpy: Message.Release was called more often than once for a message")
 	}
+	k.empty()
 }
 
 // alone reports whether nobody but the reader holds the chunk.

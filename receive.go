@@ -43,10 +43,11 @@ type receiveQueue struct {
 	mu                 sync.Mutex
 	regions            ring[region]
 	wake               chan struct{} // capacity 1: look again
-	whole              bool          // the wire is a foreign one: units of any size, and no numbers
-	sleepers           atomic.Int32  // how many wait for wake, less one that it will wake
-	limit              int           // MaxMessage, or FragmentSize if that is more
-	maxUnits, maxBytes uint64        // the room
+	ahead              atomic.Pointer[ahead]
+	whole              bool         // the wire is a foreign one: units of any size, and no numbers
+	sleepers           atomic.Int32 // how many wait for wake, less one that it will wake
+	limit              int          // MaxMessage, or FragmentSize if that is more
+	maxUnits, maxBytes uint64       // the room
 
 	now    *era   // of the unit that comes next
 	unit   uint64 // taken last
@@ -97,13 +98,14 @@ func (q *receiveQueue) put(now time.Time, regions []region, replies bool) (f fre
 	if q.fault != nil {
 		return f, false, l // nobody takes them
 	}
+	q.settle()
 	for _, r := range regions {
 		r.chunk.hold(r.count)
 		q.regions.push(r)
 		q.waiting += r.count
 		q.waitingBytes += len(r.run)
 	}
-	if replies {
+	if replies && q.ahead.Load() == nil { // it stands before them
 		q.skipReplies()
 		f, tell = q.tell(true)
 	}
@@ -121,6 +123,7 @@ func (q *receiveQueue) put(now time.Time, regions []region, replies bool) (f fre
 func (q *receiveQueue) discard() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.retract()
 	for q.regions.len() > 0 {
 		r := q.regions.at(0)
 		r.chunk.release(r.count)
@@ -137,6 +140,7 @@ func (q *receiveQueue) discard() {
 func (q *receiveQueue) compact(k *chunk) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.retract()
 	n := q.regions.len()
 	from, total := n, 0
 	for from > 0 && q.regions.at(from-1).chunk == k {
@@ -161,6 +165,7 @@ func (q *receiveQueue) compact(k *chunk) {
 func (q *receiveQueue) size() (units, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.settle()
 	return q.waiting, q.waitingBytes
 }
 
@@ -183,6 +188,7 @@ func (q *receiveQueue) filled() bool {
 // take cuts the next message. ok is false if there is none; err is io.EOF behind
 // the peer's last message.
 func (q *receiveQueue) take(m *Message) (ok bool, err error) {
+	q.retract()
 	for {
 		if q.fault != nil {
 			return false, q.fault
@@ -205,19 +211,25 @@ func (q *receiveQueue) take(m *Message) (ok bool, err error) {
 	}
 }
 
-// takePlain cuts the next message into m, which is zero, if it is like nearly all: a
-// unit of its own without metadata, in the middle of a group, and nothing else is to be
-// done. For all others see take.
-func (q *receiveQueue) takePlain(m *Message) bool {
+// plain says whether the next message may be like nearly all, see takePlain.
+func (q *receiveQueue) plain() bool {
 	if q.regions.len() == 0 {
 		return false
 	}
 	r := q.regions.at(0)
-	e := r.era
-	if r.count == 1 || e != q.now || e.acks || q.fault != nil || q.gap != nil || q.making.on || q.whole ||
-		q.free.units >= q.tellUnits || q.free.bytes >= q.tellBytes {
+	return r.count > 1 && r.era == q.now && !r.era.acks && q.fault == nil && q.gap == nil && !q.making.on && !q.whole &&
+		!q.ended && q.free.units < q.tellUnits && q.free.bytes < q.tellBytes
+}
+
+// takePlain cuts the next message into m, which is zero, if it is like nearly all: a
+// unit of its own without metadata, in the middle of a group, and nothing else is to be
+// done. For all others see take.
+func (q *receiveQueue) takePlain(m *Message) bool {
+	if !q.plain() {
 		return false
 	}
+	r := q.regions.at(0)
+	e := r.era
 	payload, rest, acked, ok := protocol.NextPlain(r.run)
 	if !ok {
 		return false

@@ -40,6 +40,7 @@ type counters struct {
 func (c *Connection) Stats() Stats {
 	var s Stats
 	c.rq.mu.Lock()
+	c.rq.settle()
 	s.ReceiveQueue.Messages, s.ReceiveQueue.Bytes = c.rq.waiting, c.rq.waitingBytes
 	s.Delivered, s.Missing = c.rq.delivered, c.rq.gaps
 	s.Received = s.Delivered + uint64(c.rq.waiting) //nolint:gosec // not negative

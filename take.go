@@ -17,9 +17,13 @@ func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
 		return m, opError("receive", err)
 	}
 	q := &c.rq
+	if q.takeAhead(&m) {
+		c.handed()
+		return m, nil
+	}
 	for {
 		q.mu.Lock()
-		if q.takePlain(&m) {
+		if q.takeOne(c, &m) {
 			q.mu.Unlock()
 			m.origin = c
 			c.handed()
@@ -97,6 +101,10 @@ func (c *Connection) wants(ctx context.Context) error {
 
 // TryReceive gives the next message if there is one; it never waits.
 func (c *Connection) TryReceive() (m Message, ok bool) {
+	if c.rq.takeAhead(&m) {
+		c.handed()
+		return m, true
+	}
 	c.rq.mu.Lock()
 	if ok, _ = c.take(&m); !ok {
 		c.callReader() // for the next time
@@ -206,6 +214,7 @@ func (c *Connection) ReceiveBatch(ctx context.Context, into []Message) (n int, e
 func (c *Connection) takeBatch(into []Message) (n int) {
 	q := &c.rq
 	q.mu.Lock()
+	q.retract()
 	for ; n < len(into); n++ {
 		m := &into[n]
 		*m = Message{}

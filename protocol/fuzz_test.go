@@ -48,6 +48,7 @@ func FuzzNextUnit(f *testing.F) {
 	seed(f, "unit", "run")
 	f.Add(appendUnit(nil, protocol.Unit{Flags: protocol.UnitMore, Meta: field(0x85, 9), Payload: []byte("abc")}))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		requireRow(t, b)
 		n, err := protocol.CountUnits(b)
 		units, rest := 0, b
 		for len(rest) > 0 {

@@ -309,3 +309,63 @@ func TestNextPlainAgreesWithNextUnit(t *testing.T) {
 	}
 	require.Equal(t, 2*9, taken, "plain and acked ones of up to 16383 bytes")
 }
+
+// requireRow holds PlainRow to what NextPlain takes one after another.
+func requireRow(t *testing.T, run []byte) (n int) {
+	t.Helper()
+	run = run[:min(len(run), 65535)]
+	starts := make([]uint16, 200)
+	n, framing, acked := protocol.PlainRow(run, starts)
+	require.Zero(t, starts[0])
+	rest := run
+	for i := range n {
+		require.Equal(t, len(run)-len(rest), int(starts[i]))
+		payload, after, acks, ok := protocol.NextPlain(rest)
+		require.True(t, ok)
+		require.Equal(t, acked, acks)
+		require.Equal(t, payload, run[int(starts[i])+framing:starts[i+1]])
+		rest = after
+	}
+	require.Equal(t, len(run)-len(rest), int(starts[n]))
+	payload, after, acks, ok := protocol.NextPlain(rest)
+	if ok && n > 0 && n < len(starts)-1 {
+		require.True(t, acks != acked || len(rest)-len(after)-len(payload) != framing, "it ends where they differ")
+	}
+	return n
+}
+
+func TestPlainRowAgreesWithNextPlain(t *testing.T) {
+	for _, flags := range []protocol.UnitFlags{0, protocol.UnitAcked} {
+		for _, n := range []int{0, 1, 127, 128, 129} {
+			for _, other := range [][]byte{
+				nil,
+				protocol.AppendUnit(nil, flags^protocol.UnitAcked, nil, make([]byte, n)),
+				protocol.AppendUnit(nil, flags, nil, make([]byte, (n+128)%256)),
+				protocol.AppendUnit(nil, protocol.UnitBase85, nil, make([]byte, 16)),
+				{0x80},
+				{0x80, 0x80, 0x80},
+			} {
+				var run []byte
+				for range 20 {
+					run = protocol.AppendUnit(run, flags, nil, make([]byte, n))
+				}
+				run = append(run, other...)
+				want := 20
+				if len(other) == 0 {
+					want = 19 // the last one is not of the row
+				}
+				require.Equal(t, want, requireRow(t, run), "%x", other)
+				for cut := range min(len(run), 20) {
+					requireRow(t, run[:len(run)-cut])
+				}
+				for range 300 {
+					run = protocol.AppendUnit(run, flags, nil, nil)
+				}
+				requireRow(t, run)
+			}
+		}
+	}
+	full := make([]uint16, 5)
+	n, _, _ := protocol.PlainRow(make([]byte, 100), full)
+	require.Equal(t, 4, n, "as many as there is room for")
+}

@@ -162,6 +162,33 @@ func NextPlain(run []byte) (payload, rest []byte, acked, ok bool) {
 	return run[at+1 : end : end], run[end:], flags != 0, true
 }
 
+// PlainRow finds the units at the front of a run that NextPlain would take one after
+// another, as long as they are alike: all plain or all acked, with heads of one length. It
+// gives how many, at most len(starts)-1 of them, and in starts where each begins and where
+// the last one ends; starts[0] is 0. run has at most 65,535 bytes, framing is the length
+// of a head.
+func PlainRow(run []byte, starts []uint16) (n, framing int, acked bool) {
+	var first UnitFlags
+	for at := 0; n+1 < len(starts) && at+minUnit < len(run); n++ {
+		size, head := int(run[at]), 2
+		if size >= 0x80 {
+			size, head = size&0x7f|int(run[at+1])<<7, 3
+			if run[at+1] >= 0x80 {
+				break
+			}
+		}
+		flags, end := UnitFlags(run[at+head-1]), at+head+size
+		if n == 0 {
+			framing, first = head, flags
+		}
+		if flags&^UnitAcked != 0 || flags != first || head != framing || end >= len(run) {
+			break
+		}
+		starts[n+1], at = uint16(end), end //nolint:gosec // within run
+	}
+	return n, framing, first != 0
+}
+
 // split parts the metadata from the payload, which has at most so many bytes, and
 // holds the flags to SPEC.md 4.1.
 func (u *Unit) split(most int) error {

@@ -153,6 +153,19 @@ var receiveFaults = []fault{
 		breaks: "the last room that was freed is not announced",
 	},
 	{
+		name: "receive/ahead-kept", file: "receive.go", tests: ofRoot,
+		old:    `q.retract()`,
+		in:     `func (q *receiveQueue) compact(`,
+		bad:    `q.settle()`,
+		breaks: "what was cut ahead is taken from memory that was given back",
+	},
+	{
+		name: "receive/ahead-uncounted", file: "stats.go", tests: ofRoot,
+		old:    `c.rq.settle()`,
+		bad:    `_ = c.rq.settle`,
+		breaks: "what was taken without the lock is counted as waiting",
+	},
+	{
 		name: "receive/lent-overwritten", file: "chunk.go", tests: ofRoot,
 		old:    `if b.parsed == b.filled && b.chunk.alone() {`,
 		bad:    `if b.parsed == b.filled {`,
@@ -160,8 +173,8 @@ var receiveFaults = []fault{
 	},
 	{
 		name: "receive/chunk-recycled", file: "chunk.go", tests: ofRoot,
-		old:    `case live == 0:`,
-		bad:    `case live == 0 || live == 1:`,
+		old:    `if live := k.live.Add(-int64(n)); live <= 0 {`,
+		bad:    `if live := k.live.Add(-int64(n)); live <= 1 {`,
 		breaks: "memory that the reader fills serves for something else",
 	},
 }
