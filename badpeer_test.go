@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/serpy-go/serpy"
+	"github.com/serpy-go/serpy/internal/testca"
 	"github.com/serpy-go/serpy/protocol"
 )
 
@@ -268,7 +269,7 @@ func heap() (bytes uint64) {
 
 // Slow handshakes by the hundred are cheap, bounded, and keep nobody out.
 func TestSlowHandshakes(t *testing.T) {
-	pki := newAuthority(t)
+	pki := testca.New(t)
 	whole := hello(strangerHello())
 	long := strangerHello()
 	long.Name = strings.Repeat("x", 1024)
@@ -290,8 +291,8 @@ func TestSlowHandshakes(t *testing.T) {
 			address, served, client := "tcp://"+l.Addr().String(), net.Listener(counter), &serpy.Options{}
 			if test.tls {
 				address = "tls://" + l.Addr().String()
-				served = tls.NewListener(counter, &tls.Config{Certificates: []tls.Certificate{pki.issue(t, "server")}})
-				client.TLS = &tls.Config{RootCAs: pki.pool}
+				served = tls.NewListener(counter, &tls.Config{Certificates: []tls.Certificate{pki.Issue(t, "server")}})
+				client.TLS = &tls.Config{RootCAs: pki.Pool}
 			}
 			s, err := serpy.NewServer(served, &serpy.Options{HandshakeTimeout: time.Minute, MaxHandshakes: 200})
 			require.NoError(t, err)

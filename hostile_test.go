@@ -7,7 +7,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/serpy-go/serpy"
@@ -177,27 +176,10 @@ func TestThreeProtocolErrorsOfTheServer(t *testing.T) {
 		l := serpytest.Listen(serpytest.Link{})
 		defer l.Close()
 		sessions := make(chan protocol.ID, 10)
-		go func() {
-			for {
-				conn, err := l.Accept()
-				if err != nil {
-					return
-				}
-				p := &stranger{t: t, conn: conn, dec: protocol.Native{}.NewDecoder(1 << 20)}
-				f, err := p.read()
-				if err != nil {
-					continue
-				}
-				h, err := protocol.DecodeHello(f.Body)
-				assert.NoError(t, err)
-				sessions <- h.Session
-				answer := strangerHello()
-				answer.Session, answer.Secret, answer.Link, answer.Opening = h.Session, protocol.ID{}, 0, protocol.ID{1}
-				answer.Resumed = h.Link > 1
-				_, _ = conn.Write(hello(answer))
-				p.say(func(f *protocol.Frame) { f.Received = 1000 })
-			}
-		}()
+		go strangeServer(t, l, func(*protocol.Hello) {}, func(p *stranger) {
+			sessions <- p.hello.Session
+			p.say(func(f *protocol.Frame) { f.Received = 1000 })
+		})
 		c := dialMemory(t, l, nil)
 		first := <-sessions
 		for range 2 {

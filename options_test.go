@@ -2,15 +2,9 @@ package serpy_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -22,56 +16,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/serpy-go/serpy"
+	"github.com/serpy-go/serpy/internal/testca"
 	"github.com/serpy-go/serpy/serpytest"
 	"github.com/serpy-go/serpy/transport"
 )
 
-// authority signs the certificates of a test.
-type authority struct {
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-	pool *x509.CertPool
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
-	cert, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	a := &authority{key: key, cert: cert, pool: x509.NewCertPool()}
-	a.pool.AddCert(cert)
-	return a
-}
-
-// issue makes a certificate for a name, and for this machine.
-func (a *authority) issue(t *testing.T, name string) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}, a.cert, key.Public(), a.key)
-	require.NoError(t, err)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
 // Over TLS both sides know whom they talk to, and a session resumes only for who
 // began it.
 func TestTLS(t *testing.T) {
-	pki := newAuthority(t)
+	pki := testca.New(t)
 	s, err := serpy.Listen("tls://127.0.0.1:0", &serpy.Options{
-		TLS: &tls.Config{Certificates: []tls.Certificate{pki.issue(t, "server")}, ClientCAs: pki.pool, ClientAuth: tls.RequireAndVerifyClientCert},
+		TLS: &tls.Config{Certificates: []tls.Certificate{pki.Issue(t, "server")}, ClientCAs: pki.Pool, ClientAuth: tls.RequireAndVerifyClientCert},
 		Authorize: func(_ context.Context, p serpy.Peer) error {
 			if name := p.TLS.PeerCertificates[0].Subject.CommonName; name != "alice" {
 				return fmt.Errorf("%s is not welcome", name)
@@ -84,9 +39,9 @@ func TestTLS(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { served <- s.Serve(ctx, echo) }()
 	defer func() { cancel(); assert.NoError(t, <-served) }()
-	alice, bob := pki.issue(t, "alice"), pki.issue(t, "bob")
+	alice, bob := pki.Issue(t, "alice"), pki.Issue(t, "bob")
 	as := func(cert tls.Certificate) *tls.Config {
-		return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pki.pool}
+		return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pki.Pool}
 	}
 
 	c, err := serpy.Dial(t.Context(), s.Address(), &serpy.Options{TLS: as(alice), Name: "alice"})
@@ -109,7 +64,7 @@ func TestTLS(t *testing.T) {
 	_, err = serpy.Dial(t.Context(), s.Address(), &serpy.Options{TLS: as(bob)})
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, serpy.RefusedError{Reason: "bob is not welcome", Final: true}, *refused)
-	_, err = serpy.Dial(t.Context(), s.Address(), &serpy.Options{TLS: &tls.Config{RootCAs: pki.pool}})
+	_, err = serpy.Dial(t.Context(), s.Address(), &serpy.Options{TLS: &tls.Config{RootCAs: pki.Pool}})
 	require.Error(t, err, "without a certificate")
 	named(t, err)
 	_, err = serpy.Dial(t.Context(), s.Address(), nil)
@@ -123,13 +78,13 @@ func TestTLS(t *testing.T) {
 
 // A session that one client began is not another's to resume.
 func TestResumeNeedsTheSameIdentity(t *testing.T) {
-	pki := newAuthority(t)
+	pki := testca.New(t)
 	s, err := serpy.Listen("tls://127.0.0.1:0", &serpy.Options{
-		TLS: &tls.Config{Certificates: []tls.Certificate{pki.issue(t, "server")}, ClientCAs: pki.pool, ClientAuth: tls.VerifyClientCertIfGiven},
+		TLS: &tls.Config{Certificates: []tls.Certificate{pki.Issue(t, "server")}, ClientCAs: pki.Pool, ClientAuth: tls.VerifyClientCertIfGiven},
 	})
 	require.NoError(t, err)
 	defer s.Close()
-	config := &tls.Config{Certificates: []tls.Certificate{pki.issue(t, "alice")}, RootCAs: pki.pool, MinVersion: tls.VersionTLS13}
+	config := &tls.Config{Certificates: []tls.Certificate{pki.Issue(t, "alice")}, RootCAs: pki.Pool, MinVersion: tls.VersionTLS13}
 	now := make(chan *tls.Config, 1)
 	now <- config
 	c, err := serpy.Dial(t.Context(), s.Address(), &serpy.Options{
@@ -146,7 +101,7 @@ func TestResumeNeedsTheSameIdentity(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.SendAcked(t.Context(), []byte("secret")))
 	<-now
-	now <- &tls.Config{Certificates: []tls.Certificate{pki.issue(t, "bob")}, RootCAs: pki.pool, MinVersion: tls.VersionTLS13}
+	now <- &tls.Config{Certificates: []tls.Certificate{pki.Issue(t, "bob")}, RootCAs: pki.Pool, MinVersion: tls.VersionTLS13}
 	require.NoError(t, c.Reconnect())
 	<-c.Done()
 	var refused *serpy.RefusedError

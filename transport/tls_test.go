@@ -2,68 +2,22 @@ package transport
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"math/big"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/serpy-go/serpy/internal/testca"
 )
 
-// authority signs certificates.
-type authority struct {
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-	pool *x509.CertPool
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{pool: x509.NewCertPool()}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	var err error
-	a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
-	require.NoError(t, err)
-	a.cert, err = x509.ParseCertificate(der)
-	require.NoError(t, err)
-	a.pool.AddCert(a.cert)
-	return a
-}
-
-// issue makes a certificate for a name, and for this machine's addresses.
-func (a *authority) issue(t *testing.T, name string) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}, a.cert, key.Public(), a.key)
-	require.NoError(t, err)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
 // old is a configuration that would also speak TLS 1.2.
-func (a *authority) old(t *testing.T, name string) *tls.Config {
+func old(t *testing.T, ca *testca.Authority, name string) *tls.Config {
 	t.Helper()
 	return &tls.Config{
-		Certificates: []tls.Certificate{a.issue(t, name)},
-		RootCAs:      a.pool, ClientCAs: a.pool,
+		Certificates: []tls.Certificate{ca.Issue(t, name)},
+		RootCAs:      ca.Pool, ClientCAs: ca.Pool,
 		MinVersion: tls.VersionTLS12,
 	}
 }
@@ -100,8 +54,8 @@ func shakeHands(t *testing.T, l net.Listener) (conn func() (*tls.Conn, error)) {
 }
 
 func TestTLSWithClientCertificate(t *testing.T) {
-	ca := newAuthority(t)
-	server := ca.old(t, "server")
+	ca := testca.New(t)
+	server := old(t, ca, "server")
 	server.ClientAuth = tls.RequireAndVerifyClientCert
 	for _, host := range []string{"127.0.0.1", "[::1]"} {
 		l := listen(t, "tls://"+host+":0", server, Options{})
@@ -109,7 +63,7 @@ func TestTLSWithClientCertificate(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, TLS, a.Scheme())
 		accepted := shakeHands(t, l)
-		client := ca.old(t, "camera 3")
+		client := old(t, ca, "camera 3")
 		c, err := Dial(bounded(t), a, client, Options{NotSentLowat: lowat()})
 		require.NoError(t, err)
 		closing(t, c.(*tls.Conn).NetConn())
@@ -126,21 +80,21 @@ func TestTLSWithClientCertificate(t *testing.T) {
 }
 
 func TestTLSRefuses(t *testing.T) {
-	ca := newAuthority(t)
-	stranger := newAuthority(t)
-	demanding := ca.old(t, "server")
+	ca := testca.New(t)
+	stranger := testca.New(t)
+	demanding := old(t, ca, "server")
 	demanding.ClientAuth = tls.RequireAndVerifyClientCert
-	misnamed := ca.old(t, "client")
+	misnamed := old(t, ca, "client")
 	misnamed.ServerName = "another"
 	for name, test := range map[string]struct {
 		server, client *tls.Config
 		atServer       string // else at the dialler
 	}{
-		"no client certificate":       {demanding, &tls.Config{RootCAs: ca.pool, MinVersion: tls.VersionTLS13}, "certificate"},
-		"a stranger's certificate":    {demanding, &tls.Config{RootCAs: ca.pool, Certificates: []tls.Certificate{stranger.issue(t, "x")}, MinVersion: tls.VersionTLS13}, "certificate"},
-		"an unknown authority":        {ca.old(t, "server"), stranger.old(t, "client"), ""},
-		"a server under another name": {ca.old(t, "server"), misnamed, ""},
-		"the system's roots":          {ca.old(t, "server"), nil, ""},
+		"no client certificate":       {demanding, &tls.Config{RootCAs: ca.Pool, MinVersion: tls.VersionTLS13}, "certificate"},
+		"a stranger's certificate":    {demanding, &tls.Config{RootCAs: ca.Pool, Certificates: []tls.Certificate{stranger.Issue(t, "x")}, MinVersion: tls.VersionTLS13}, "certificate"},
+		"an unknown authority":        {old(t, ca, "server"), old(t, stranger, "client"), ""},
+		"a server under another name": {old(t, ca, "server"), misnamed, ""},
+		"the system's roots":          {old(t, ca, "server"), nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := listen(t, "tls://127.0.0.1:0", test.server, Options{})
@@ -162,14 +116,14 @@ func TestTLSRefuses(t *testing.T) {
 
 // Nothing older than TLS 1.3 is spoken, whatever the configuration allows.
 func TestTLSIsNew(t *testing.T) {
-	ca := newAuthority(t)
-	late := ca.old(t, "server")
-	late.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return ca.old(t, "server"), nil }
-	for name, server := range map[string]*tls.Config{"at once": ca.old(t, "server"), "chosen for the client": late} {
+	ca := testca.New(t)
+	late := old(t, ca, "server")
+	late.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return old(t, ca, "server"), nil }
+	for name, server := range map[string]*tls.Config{"at once": old(t, ca, "server"), "chosen for the client": late} {
 		t.Run(name, func(t *testing.T) {
 			l := listen(t, "tls://127.0.0.1:0", server, Options{})
 			accepted := shakeHands(t, l)
-			client := ca.old(t, "client")
+			client := old(t, ca, "client")
 			client.MaxVersion, client.ServerName = tls.VersionTLS12, "server"
 			c, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
 			require.NoError(t, err)
@@ -181,9 +135,9 @@ func TestTLSIsNew(t *testing.T) {
 			require.ErrorContains(t, err, "MaxVersion TLS 1.2")
 		})
 	}
-	old := ca.old(t, "server")
-	old.MaxVersion = tls.VersionTLS12
-	_, err := Listen(t.Context(), address(t, "tls://127.0.0.1:0"), old, Options{})
+	server := old(t, ca, "server")
+	server.MaxVersion = tls.VersionTLS12
+	_, err := Listen(t.Context(), address(t, "tls://127.0.0.1:0"), server, Options{})
 	require.ErrorContains(t, err, "MaxVersion TLS 1.2")
 }
 
@@ -196,8 +150,8 @@ func TestTLSNeedsACertificate(t *testing.T) {
 
 // A client that says nothing keeps nobody from being accepted.
 func TestAcceptShakesNoHands(t *testing.T) {
-	ca := newAuthority(t)
-	l := listen(t, "tls://127.0.0.1:0", ca.old(t, "server"), Options{})
+	ca := testca.New(t)
+	l := listen(t, "tls://127.0.0.1:0", old(t, ca, "server"), Options{})
 	for range 3 {
 		silent, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
 		require.NoError(t, err)
