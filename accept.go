@@ -255,9 +255,10 @@ func (s *Server) shake(h *handshake) (c *Connection, l *link, err error) {
 	if f.Kind != protocol.KindHello {
 		return nil, l, turnAway(protocol.CodeProtocol, "a link begins with a Hello")
 	}
-	if l.hello, err = protocol.DecodeHello(f.Body); err != nil {
+	if *l.hello, err = protocol.DecodeHello(f.Body); err != nil {
 		return nil, l, turnAway(protocol.CodeProtocol, err.Error())
 	}
+	l.number = l.hello.Link
 	l.peer.Name, l.peer.Instance = l.hello.Name, l.hello.Instance
 	l.agree()
 	c, err = s.open(h, l)
@@ -291,7 +292,7 @@ func (s *Server) open(h *handshake, l *link) (*Connection, error) {
 		s.mu.Unlock()
 		return nil, turnAway(protocol.CodeStale, "the session is being opened")
 	}
-	d := s.registry.Open(time.Now(), &l.hello, newID(), clientIdentity(&l.peer), h.addr)
+	d := s.registry.Open(time.Now(), l.hello, newID(), clientIdentity(l.peer), h.addr)
 	c := s.conns[l.hello.Session]
 	if d.Outcome == session.Opened {
 		s.opening[l.hello.Session] = true
@@ -319,7 +320,7 @@ func (s *Server) openNew(l *link, opening protocol.ID) (*Connection, error) {
 	id := l.hello.Session
 	if s.opt.Authorize != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), min(s.opt.HandshakeTimeout, 24*time.Hour))
-		err := s.opt.Authorize(ctx, l.peer)
+		err := s.opt.Authorize(ctx, *l.peer)
 		cancel()
 		if err != nil {
 			s.mu.Lock()
@@ -357,10 +358,13 @@ func (s *Server) openNew(l *link, opening protocol.ID) (*Connection, error) {
 // meanwhile, and only then says what was received.
 func (s *Server) bring(c *Connection, l *link, opening protocol.ID, resumed bool) error {
 	l.c = c
-	c.attach <- struct{}{}
-	defer func() { <-c.attach }()
+	c.attach.Lock()
+	defer c.attach.Unlock()
 	c.mu.Lock()
 	old := c.link
+	if old != nil {
+		old.gone = make(chan struct{})
+	}
 	c.mu.Unlock()
 	if old != nil {
 		old.fail(&LinkError{Op: "read", Addr: old.peer.Address, Err: errTakenOver})
@@ -391,7 +395,7 @@ func (s *Server) serveLink(c *Connection, l *link) {
 	}
 	err := l.ended(l.read())
 	broken := c.detachLink(l, err)
-	defer close(l.gone) // a link that takes over finds the session parked or ended
+	defer l.left() // a link that takes over finds the session parked or ended
 	c.mu.Lock()
 	closing, remote, failure := c.closing && !c.patient, c.remote, c.failure
 	code, reason := c.closeCode, c.closeReason
@@ -424,7 +428,7 @@ func (s *Server) park(c *Connection, l *link) {
 	load.Pending = load.Pending || waiting > 0
 	now := time.Now()
 	s.mu.Lock()
-	evicted := s.pick(s.registry.Park(now, l.hello.Session, l.hello.Link, load))
+	evicted := s.pick(s.registry.Park(now, c.ident.session, l.number, load))
 	s.schedule(now)
 	s.mu.Unlock()
 	for _, e := range evicted {

@@ -12,9 +12,8 @@ import (
 // A blobLane is the blobs under way on a connection, in both directions. Guarded by
 // c.mu.
 type blobLane struct {
-	speaks bool   // the peer of the present link takes blobs
-	drawn  uint64 // ID of the last blob that was offered in this session
-	seen   uint64 // highest ID that the peer offered
+	drawn uint64 // ID of the last blob that was offered in this session
+	seen  uint64 // highest ID that the peer offered
 
 	out     map[uint64]*blobSend
 	in      map[uint64]*Blob
@@ -61,30 +60,43 @@ func (b *blobLane) init() {
 	b.out, b.in = make(map[uint64]*blobSend), make(map[uint64]*Blob)
 }
 
+// blobLane gives the lane, which is made when it is first needed: most connections never
+// have a blob. c.mu is held.
+func (c *Connection) blobLane() *blobLane {
+	if c.blobs == nil {
+		c.blobs = &blobLane{offered: make(chan struct{}, 1)}
+		c.blobs.init()
+	}
+	return c.blobs
+}
+
 // listBlob says that t may have something to say. c.mu is held.
 func (c *Connection) listBlob(t blobTalker) {
 	if on := t.listed(); !*on && t.due() {
 		*on = true
-		c.blobs.due.push(t)
+		c.blobLane().due.push(t)
 	}
 }
 
 // blobsDue says whether the writer would find something of a blob. c.mu is held.
 func (c *Connection) blobsDue() bool {
-	b := &c.blobs
-	return b.speaks && (b.due.len() > 0 || b.ready.len() > 0 && b.pace.may() && !c.closeNow)
+	b := c.blobs
+	return b != nil && c.blobsOn && (b.due.len() > 0 || b.ready.len() > 0 && b.pace.may() && !c.closeNow)
 }
 
 // blobsWait says whether a blob is under way, so that somebody has to read the link
 // though nobody waits for a message. c.mu is held.
-func (c *Connection) blobsWait() bool { return len(c.blobs.out)+len(c.blobs.in)+len(c.blobs.queue) > 0 }
+func (c *Connection) blobsWait() bool {
+	b := c.blobs
+	return b != nil && len(b.out)+len(b.in)+len(b.queue) > 0
+}
 
 // sayBlobs adds what has to be said about blobs to the control that is written next.
 // c.mu is held.
 func (l *link) sayBlobs(now time.Time) error {
 	c := l.c
-	b := &c.blobs
-	for b.speaks && b.due.len() > 0 && len(l.control) < maxBlobControl {
+	b := c.blobs
+	for c.blobsDue() && b.due.len() > 0 && len(l.control) < maxBlobControl {
 		t := *b.due.at(0)
 		for len(l.control) < maxBlobControl {
 			body, ok := t.next(l.blobBody[:0])
@@ -112,9 +124,12 @@ func (l *link) sayBlobs(now time.Time) error {
 // than that. c.mu is held.
 func (l *link) pickChunk(now time.Time) {
 	c := l.c
-	b := &c.blobs
+	b := c.blobs
+	if b == nil {
+		return
+	}
 	l.bulk = l.bulk && b.running > 0
-	if !b.speaks || !b.pace.may() {
+	if !c.blobsOn || !b.pace.may() {
 		return
 	}
 	s := b.turn()
@@ -142,6 +157,9 @@ func (l *link) pickChunk(now time.Time) {
 
 // counts are the counts as they are now.
 func (b *blobLane) counts() BlobStats {
+	if b == nil {
+		return BlobStats{}
+	}
 	s := b.stats
 	s.Sending = len(b.queue)
 	for _, o := range b.out {
@@ -211,8 +229,7 @@ func (l *link) unpinChunk() {
 
 // takeBlob takes a frame of a blob. c.mu is held.
 func (c *Connection) takeBlob(l *link, frame *protocol.Frame) error {
-	b := &c.blobs
-	if !b.speaks {
+	if !c.blobsOn {
 		return protocol.Errorf("5.1", "a blob, which was not agreed")
 	}
 	f, err := protocol.DecodeBlob(frame.Body)
@@ -222,7 +239,7 @@ func (c *Connection) takeBlob(l *link, frame *protocol.Frame) error {
 	if err := c.aboutBlob(l, frame, &f); err != nil {
 		return err
 	}
-	if frame.Flags&protocol.AckNow != 0 || len(b.fresh) >= maxFresh {
+	if frame.Flags&protocol.AckNow != 0 || len(c.blobLane().fresh) >= maxFresh {
 		c.reportBlobs()
 	}
 	return nil
@@ -230,7 +247,7 @@ func (c *Connection) takeBlob(l *link, frame *protocol.Frame) error {
 
 // aboutBlob gives a frame to its blob. c.mu is held.
 func (c *Connection) aboutBlob(l *link, frame *protocol.Frame, f *protocol.Blob) error {
-	b := &c.blobs
+	b := c.blobLane()
 	if f.Yours {
 		if s := b.out[f.ID]; s != nil {
 			return s.take(f)
@@ -308,9 +325,12 @@ const maxBlobsDue = 1 << 16
 
 // blobsUp says that a link is up. c.mu is held.
 func (c *Connection) blobsUp(l *link) {
-	b := &c.blobs
-	b.speaks = c.caps.Blobs && l.hello.Features&protocol.FeatureBlob != 0
-	if !b.speaks {
+	c.blobsOn = c.caps.Blobs && l.hello.Features&protocol.FeatureBlob != 0
+	b := c.blobs
+	switch {
+	case b == nil:
+		return
+	case !c.blobsOn:
 		c.blobsEnd(ErrUnsupported)
 		return
 	}
@@ -333,8 +353,11 @@ func (c *Connection) blobsUp(l *link) {
 
 // blobsDown says that the link is gone. c.mu is held.
 func (c *Connection) blobsDown() {
-	b := &c.blobs
-	b.speaks = false
+	c.blobsOn = false
+	b := c.blobs
+	if b == nil {
+		return
+	}
 	for b.due.len() > 0 {
 		*(*b.due.at(0)).listed() = false
 		b.due.pop()
@@ -357,7 +380,10 @@ func (c *Connection) blobsDown() {
 // blobsLost says that the session is lost, and another one begins. What can be read
 // again is offered again in it; what comes in has ended. c.mu is held.
 func (c *Connection) blobsLost(err error) {
-	b := &c.blobs
+	b := c.blobs
+	if b == nil {
+		return
+	}
 	out := b.out
 	for _, r := range b.in {
 		r.endWith(err)
@@ -383,7 +409,7 @@ func (c *Connection) blobsLost(err error) {
 // awaitBlobs waits until no blob is being sent any more, or ctx ends.
 func (c *Connection) awaitBlobs(ctx context.Context) {
 	c.mu.Lock()
-	if c.blobs.running == 0 {
+	if c.blobs == nil || c.blobs.running == 0 {
 		c.mu.Unlock()
 		return
 	}
@@ -404,7 +430,10 @@ const errClosing = "the connection is closed"
 
 // abortBlobs ends what is under way when the connection is closed. c.mu is held.
 func (c *Connection) abortBlobs() {
-	b := &c.blobs
+	b := c.blobs
+	if b == nil {
+		return
+	}
 	for _, s := range b.queue {
 		s.end(ErrClosed)
 	}
@@ -423,7 +452,10 @@ func (c *Connection) abortBlobs() {
 
 // blobsEnd ends all blobs: the connection is closed. c.mu is held.
 func (c *Connection) blobsEnd(err error) {
-	b := &c.blobs
+	b := c.blobs
+	if b == nil {
+		return
+	}
 	for _, s := range b.out {
 		s.end(err)
 	}

@@ -71,7 +71,7 @@ func (c *Connection) ReceiveBlob(ctx context.Context) (*Blob, error) {
 			return nil, opError("receive blob", err)
 		}
 		c.mu.Lock()
-		b := &c.blobs
+		b := c.blobLane()
 		if b.offers.len() > 0 {
 			r := *b.offers.at(0)
 			b.offers.pop()
@@ -105,7 +105,7 @@ func (c *Connection) ReceiveBlob(ctx context.Context) (*Blob, error) {
 
 // blobOffered takes an offer. c.mu is held.
 func (c *Connection) blobOffered(f *protocol.Blob) error {
-	b := &c.blobs
+	b := c.blobLane()
 	if f.ID <= b.seen {
 		return protocol.Errorf("10.2", "blob %d is offered after blob %d", f.ID, b.seen)
 	}
@@ -400,6 +400,9 @@ func (b *Blob) forget() {
 func (c *Connection) compactBlobs(k *chunk) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.blobs == nil {
+		return
+	}
 	for _, b := range c.blobs.in {
 		for i := range b.parts.len() {
 			if p := b.parts.at(i); p.chunk == k {

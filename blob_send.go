@@ -65,8 +65,9 @@ func (c *Connection) sendBlob(ctx context.Context, info protocol.BlobInfo, sourc
 	s := &blobSend{c: c, source: source, wake: make(chan struct{}, 1), info: info, meter: newMeter(o, &info)}
 	c.mu.Lock()
 	if err = c.blobsClosed(); err == nil {
-		c.blobs.running++
-		c.blobs.queue = append(c.blobs.queue, s)
+		b := c.blobLane()
+		b.running++
+		b.queue = append(b.queue, s)
 		c.offerBlobs()
 		c.kick()
 	}
@@ -82,9 +83,9 @@ func (c *Connection) sendBlob(ctx context.Context, info protocol.BlobInfo, sourc
 
 // leave takes the result, and counts the blob out.
 func (s *blobSend) leave(res *blob.Result, err error) {
-	b := &s.c.blobs
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
+	b := s.c.blobLane() // it may not have been taken at all
 	if s.m != nil {
 		res.Bytes, res.Resumed = s.m.Has()
 		res.Digest = s.m.Digest()
@@ -106,7 +107,7 @@ func (c *Connection) blobsClosed() error {
 	if c.sendClosed {
 		return ErrClosed
 	}
-	if c.link != nil && !c.blobs.speaks {
+	if c.link != nil && !c.blobsOn {
 		return ErrUnsupported
 	}
 	return nil
@@ -114,10 +115,7 @@ func (c *Connection) blobsClosed() error {
 
 // offerBlobs offers as many blobs as the peer lets wait. c.mu is held.
 func (c *Connection) offerBlobs() {
-	b := &c.blobs
-	if b.out == nil {
-		b.init()
-	}
+	b := c.blobs
 	for len(b.queue) > 0 && b.open < protocol.MaxBlobOffers {
 		s := b.queue[0]
 		b.queue[0] = nil
@@ -127,7 +125,7 @@ func (c *Connection) offerBlobs() {
 		s.open = true
 		s.m = blob.NewSender(b.drawn, s.info)
 		b.out[b.drawn] = s
-		if b.speaks {
+		if c.blobsOn {
 			s.m.LinkUp()
 			c.listBlob(s)
 		}

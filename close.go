@@ -146,7 +146,7 @@ func (c *Connection) shutdown(ctx context.Context, code protocol.Code, reason st
 	c.unstageAll()
 	c.wakeAllRooms()
 	c.stir()
-	c.patient = patient && (c.q.messages > 0 || c.blobs.running > 0)
+	c.patient = patient && (c.q.messages > 0 || c.blobs != nil && c.blobs.running > 0)
 	c.closeCode, c.closeReason = code, reason
 	down, never, wait := c.link == nil, c.stats.links == 0, c.patient
 	c.mu.Unlock()

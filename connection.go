@@ -41,19 +41,20 @@ type Connection struct {
 	ident       identity
 	era         *era
 	link        *link
-	peer        Peer
+	peer        *Peer // nil: never had a link; never changes, but for another one
 	state       State
-	linkUp      chan struct{} // closed when a link is up; a new one when it is down
+	linkUp      chan struct{} // closed when a link is up; nil: nobody waits for that
 	rooms       []chan struct{}
 	passed      int // messages accepted before the first of rooms
 	confirms    []confirm
-	nacks       nackMemory
-	blobs       blobLane
+	nacks       *nackMemory // nil: all receipts were resolved by acks
+	blobs       *blobLane   // nil: there was no blob yet
+	blobsOn     bool        // the peer of the present link takes blobs
 	requests    map[uint64]*request
 	nextReq     uint64
-	replies     replyMaker // outlives a link: a reply may come over several
-	closing     bool       // no more sends; the end is under way
-	sendClosed  bool       // CloseSend, or closing
+	replies     *replyMaker // nil: none came; outlives a link: a reply may come over several
+	closing     bool        // no more sends; the end is under way
+	sendClosed  bool        // CloseSend, or closing
 	closeCode   protocol.Code
 	closeReason string
 	cutOff      error // Receive ends with it when nothing waits
@@ -85,12 +86,12 @@ type Connection struct {
 	trouble  error              // of the last attempt before there was a link; for Dial, when done is closed
 	stop     context.CancelFunc // ends dialling and waiting to dial
 	stopped  context.Context
-	redial   chan struct{} // capacity 1: do not wait any longer
+	redial   chan struct{} // capacity 1: do not wait any longer; nil on a server's side
 	done     chan struct{}
 	finished sync.Once
-	place    int           // in the server's roll; its mutex guards it
-	given    bool          // by Accept; the same
-	attach   chan struct{} // capacity 1: who holds it brings a link in
+	place    int        // in the server's roll; its mutex guards it
+	given    bool       // by Accept; the same
+	attach   sync.Mutex // who holds it brings a link in, and waits for the old one meanwhile
 }
 
 // identity is what names our half of a session.
@@ -158,12 +159,14 @@ func newID() (id protocol.ID) {
 func newConnection(o *Options, s *Server, address string, codec protocol.Codec) *Connection {
 	c := &Connection{
 		life: newID(), opt: o, server: s, address: address, log: o.Logger, codec: codec, caps: codec.Caps(),
-		linkUp: make(chan struct{}), redial: make(chan struct{}, 1), done: make(chan struct{}),
-		attach: make(chan struct{}, 1), reconnect: !o.Reconnect.Off,
+		done: make(chan struct{}), reconnect: !o.Reconnect.Off,
 		q: newSendQueue(o.OnSessionLost == Resend), bounds: o.SendQueue,
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
+	}
+	if s == nil {
+		c.redial = make(chan struct{}, 1)
 	}
 	c.stopped, c.stop = context.WithCancel(context.Background())
 	units, room := window(o)
@@ -173,7 +176,6 @@ func newConnection(o *Options, s *Server, address string, codec protocol.Codec) 
 	c.rq.init(o.MaxMessage, units, room)
 	c.rq.whole, c.q.foreign = !c.caps.Resume, !c.caps.Resume
 	c.events.keep = keptEvents
-	c.blobs.offered = make(chan struct{}, 1)
 	return c
 }
 
@@ -193,7 +195,7 @@ func (c *Connection) newSession(id, secret protocol.ID, redelivered int) {
 		Redelivered: uint64(redelivered), BaseID: base, //nolint:gosec // a count is not negative
 	})
 	c.ident = identity{session: id, secret: secret}
-	c.replies = replyMaker{}
+	c.replies = nil
 	lost := c.era != nil
 	var epoch uint32 = 1
 	if lost {
@@ -218,7 +220,10 @@ func (c *Connection) ID() string {
 func (c *Connection) Peer() Peer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.peer
+	if c.peer == nil {
+		return Peer{}
+	}
+	return *c.peer
 }
 
 // Guarantees says what this wire and this peer give.
@@ -228,7 +233,7 @@ func (c *Connection) Guarantees() Guarantees {
 	return Guarantees{
 		Confirms: c.caps.Acks != protocol.NoAcks, Resumes: c.caps.Resume,
 		Correlates: c.caps.Correlates, CleanBinary: c.caps.CleanBinary, Metadata: c.caps.Metadata,
-		Flow: c.caps.Flow, Heartbeats: c.caps.Resume, Blobs: c.blobs.speaks, AckWhen: c.sess.PeerAckWhen(),
+		Flow: c.caps.Flow, Heartbeats: c.caps.Resume, Blobs: c.blobsOn, AckWhen: c.sess.PeerAckWhen(),
 	}
 }
 
@@ -263,6 +268,9 @@ func (c *Connection) WaitConnected(ctx context.Context) error {
 			return opError("wait connected", err)
 		}
 		c.mu.Lock()
+		if c.linkUp == nil && c.state != Up {
+			c.linkUp = make(chan struct{})
+		}
 		up, state, err := c.linkUp, c.state, c.endError()
 		c.mu.Unlock()
 		if err != nil {

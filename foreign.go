@@ -52,7 +52,7 @@ const maxAnswers = 16 << 10
 func (c *Connection) linkUpSession(now time.Time, l *link) error {
 	f := l.foreign
 	if f == nil {
-		return c.sess.LinkUp(now, &l.hello)
+		return c.sess.LinkUp(now, l.hello)
 	}
 	l.hello.MaxMessage = 1 << 62
 	if most := c.caps.MaxPayload; most > 0 {

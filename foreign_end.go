@@ -24,7 +24,7 @@ func closedByPeer() *CloseError {
 func (s *Server) serveForeign(c *Connection, l *link) {
 	err := l.ended(l.read())
 	c.detachLink(l, err)
-	defer close(l.gone)
+	defer l.left()
 	c.mu.Lock()
 	closing, failure := c.closing, c.failure
 	c.mu.Unlock()

@@ -144,7 +144,7 @@ func (l *link) greet(ctx context.Context) error {
 	}
 	switch f.Kind {
 	case protocol.KindHello:
-		if l.hello, err = protocol.DecodeHello(f.Body); err == nil {
+		if *l.hello, err = protocol.DecodeHello(f.Body); err == nil {
 			err = l.checkHello(&h)
 		}
 	case protocol.KindRefuse:
@@ -175,7 +175,7 @@ func deadlineIn(d time.Duration) time.Time {
 
 // checkHello judges the listener's answer.
 func (l *link) checkHello(ours *protocol.Hello) error {
-	h := &l.hello
+	h := l.hello
 	switch {
 	case h.Session != ours.Session:
 		return protocol.Errorf("5.1", "the answer is of another session")

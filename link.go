@@ -18,22 +18,25 @@ import (
 // Connection.run or of the server's accept; its writer is started when there is
 // something to write, and ends when there is nothing.
 type link struct {
-	c      *Connection // nil until the Hello says whose link it is
-	codec  protocol.Codec
-	gone   chan struct{} // closed when the reader has left
-	conn   net.Conn
-	enc    protocol.Encoder
-	sealer protocol.Sealer // enc, where runs are sent as they are kept
-	dec    protocol.Decoder
-	peer   Peer
-	hello  protocol.Hello // the peer's
-	era    *era
-	most   int            // payload bytes that the peer takes
-	noSum  protocol.Flags // NoSum if bodies go without checksums
-	plain  bool           // writev and going on after a timeout work
-	shared bool           // a reader can be interrupted, so that anyone may read
-	raw    *rawWriter     // nil: every write may wait
-	rawIn  *rawReader     // nil: a read that waits needs its memory meanwhile
+	c       *Connection // nil until the Hello says whose link it is
+	codec   protocol.Codec
+	gone    chan struct{} // closed when the reader has left; nil: nobody waits; guarded by c.mu
+	conn    net.Conn
+	enc     protocol.Encoder
+	sealer  protocol.Sealer // enc, where runs are sent as they are kept
+	dec     protocol.Decoder
+	peer    *Peer           // never changes when the link is up
+	hello   *protocol.Hello // the peer's; nil when the link is up
+	number  uint64          // of the link in its session; 0: we dialled it
+	era     *era
+	most    int            // payload bytes that the peer takes
+	noSum   protocol.Flags // NoSum if bodies go without checksums
+	plain   bool           // writev and going on after a timeout work
+	shared  bool           // a reader can be interrupted, so that anyone may read
+	bulk    bool           // blobs are under way that would fill the kernel's buffer; the writer's
+	shallow bool           // it was made small; the writer's
+	raw     *rawWriter     // nil: every write may wait
+	rawIn   *rawReader     // nil: a read that waits needs its memory meanwhile
 
 	foreign *foreignLink // nil: the wire has a Hello
 
@@ -54,8 +57,6 @@ type link struct {
 	control  []byte
 	scratch  []byte
 	deadline time.Time
-	bulk     bool // blobs are under way that would fill the kernel's buffer
-	shallow  bool // it was made small
 
 	// Guarded by c.mu.
 	picked     []picked
@@ -63,15 +64,15 @@ type link struct {
 	chunk      *blobChunk // of a blob, behind what was picked
 	writing    bool
 	saidClose  bool
-	accusation error // the rule that the peer broke, to be said
 	ackNow     bool
 	dead       bool
+	accusation error // the rule that the peer broke, to be said
 	err        error
 	writer     sync.WaitGroup
 }
 
 func newLink(codec protocol.Codec, maxMessage int, conn net.Conn) *link {
-	l := &link{codec: codec, conn: conn, enc: codec.NewEncoder(), dec: codec.NewDecoder(maxMessage), gone: make(chan struct{})}
+	l := &link{codec: codec, conn: conn, peer: &Peer{}, hello: &protocol.Hello{}, enc: codec.NewEncoder(), dec: codec.NewDecoder(maxMessage)}
 	l.sealer, _ = l.enc.(protocol.Sealer)
 	_, l.plain = transport.Plain(conn)
 	l.turn.call = make(chan struct{}, 1)
@@ -99,6 +100,16 @@ func (l *link) fail(err error) {
 func (l *link) cut() {
 	_ = l.conn.Close()
 	poke(l.turn.call)
+}
+
+// left says that the reader has left.
+func (l *link) left() {
+	l.c.mu.Lock()
+	gone := l.gone
+	l.c.mu.Unlock()
+	if gone != nil {
+		close(gone)
+	}
 }
 
 // kill marks the link as dead. c.mu is held; the caller closes the conn.
@@ -317,6 +328,9 @@ func (l *link) handle(dry bool) (err error) {
 	l.turn.woke = l.turn.woke || len(c.confirms) < waiting
 	c.mu.Unlock()
 	if replies { // before the application may take the units apart
+		if c.replies == nil {
+			c.replies = &replyMaker{}
+		}
 		for _, r := range l.batch {
 			answers = c.replies.collect(r.run, answers)
 		}

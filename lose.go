@@ -24,7 +24,7 @@ func (c *Connection) loseSession(cause error) error {
 	e := &SessionLostError{Unconfirmed: lost.messages, Err: cause}
 	event := SessionLost{Unconfirmed: lost.messages, Undelivered: lost.undelivered, Err: e}
 	if !keep && lost.first > 0 {
-		c.nacks.lose(lost.first, lost.last, e)
+		c.nackMemory().lose(lost.first, lost.last, e)
 		c.flawed.Store(true)
 		c.resolveTo(lost.last)
 		c.q.pushFront(protocol.Gap{First: lost.first, Last: lost.last, Count: lost.last - lost.first + 1, Reason: uint8(LostWithSession)})

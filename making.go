@@ -11,7 +11,6 @@ import (
 
 // making is a message of several fragments that is not whole yet.
 type making struct {
-	on    bool
 	skip  bool // of a reply: somebody else puts it together
 	meta  protocol.Meta
 	flags protocol.UnitFlags
@@ -26,7 +25,7 @@ func (q *receiveQueue) unitTaken(m *Message, u *protocol.Unit, k *chunk, e *era,
 	case q.ended:
 		q.fail("4.5", "a unit behind the end")
 		return false
-	case q.making.on && u.Flags&protocol.UnitContinued == 0:
+	case q.making != nil && u.Flags&protocol.UnitContinued == 0:
 		q.fail("4.7", "something else inside a message")
 		return false
 	case u.Flags&protocol.UnitGap != 0:
@@ -155,9 +154,9 @@ func (m *Message) setMeta(meta *protocol.Meta) (err error) {
 // fragmentTaken adds a fragment to the message in the making. Its memory grows
 // with what came, never by the length that the peer announced.
 func (q *receiveQueue) fragmentTaken(m *Message, u *protocol.Unit, k *chunk, e *era, wire uint64) bool {
-	w := &q.making
+	w := q.making
 	defer k.release(1)
-	if first := u.Flags&protocol.UnitContinued == 0; first == w.on {
+	if first := u.Flags&protocol.UnitContinued == 0; first == (w != nil) {
 		q.fail("4.7", "a fragment without its message")
 		return false
 	} else if first {
@@ -167,7 +166,8 @@ func (q *receiveQueue) fragmentTaken(m *Message, u *protocol.Unit, k *chunk, e *
 			return false
 		}
 		meta.Header = bytes.Clone(meta.Header) // the chunk may serve again before the message is whole
-		*w = making{on: true, meta: meta, flags: u.Flags, first: q.unit, skip: meta.Role >= protocol.Reply}
+		w = &making{meta: meta, flags: u.Flags, first: q.unit, skip: meta.Role >= protocol.Reply}
+		q.making = w
 		if most := base85.EncodedLen(q.limit); meta.Size <= 0 || meta.Size > most {
 			q.fail("4.7", "a message larger than allowed, or of no size")
 			return false
@@ -182,7 +182,7 @@ func (q *receiveQueue) fragmentTaken(m *Message, u *protocol.Unit, k *chunk, e *
 		q.done(q.unit, q.unit, wire)
 		if last {
 			q.id++
-			*w = making{}
+			q.making = nil
 		}
 		return false
 	}
@@ -208,10 +208,12 @@ func (w *making) append(more []byte, waiting int) {
 	w.data = append(w.data, more...)
 }
 
-// forget gives up what is in the making.
-func (w *making) forget() {
-	messageSpare.put(w.data)
-	*w = making{}
+// forgetMaking gives up what is in the making.
+func (q *receiveQueue) forgetMaking() {
+	if q.making != nil {
+		messageSpare.put(q.making.data)
+		q.making = nil
+	}
 }
 
 // appendGrowing appends, and lets the memory at most double, up to exactly size.
@@ -227,7 +229,7 @@ func appendGrowing(data, more []byte, size int) []byte {
 // wholeTaken makes a message of all its fragments.
 func (q *receiveQueue) wholeTaken(m *Message, e *era) bool {
 	w := q.making
-	q.making = making{}
+	q.making = nil
 	if len(w.data) != w.meta.Size {
 		q.fail("4.7", "fragments shorter than their message")
 		return false
@@ -273,7 +275,7 @@ func (q *receiveQueue) skipReplies() {
 
 func (q *receiveQueue) isReply(u *protocol.Unit) bool {
 	if u.Flags&protocol.UnitContinued != 0 {
-		return q.making.skip
+		return q.making != nil && q.making.skip
 	}
 	if u.Meta == nil {
 		return false

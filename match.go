@@ -100,12 +100,13 @@ func hasNative(wires []protocol.Codec) bool {
 // session.
 func (s *Server) openForeign(h *handshake, l *link) (*Connection, error) {
 	id := newID()
-	l.hello = protocol.Hello{MinVersion: protocol.Version, MaxVersion: protocol.Version, Session: id, Secret: newID(), Link: 1}
+	l.number = 1
+	*l.hello = protocol.Hello{MinVersion: protocol.Version, MaxVersion: protocol.Version, Session: id, Secret: newID(), Link: l.number}
 	if err := s.roomFor(id); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
-	d := s.registry.Open(time.Now(), &l.hello, newID(), clientIdentity(&l.peer), h.addr)
+	d := s.registry.Open(time.Now(), l.hello, newID(), clientIdentity(l.peer), h.addr)
 	s.mu.Unlock()
 	if d.Outcome != session.Opened {
 		return nil, &turnedAway{&d.Refuse}
@@ -132,7 +133,7 @@ func (s *Server) openForeign(h *handshake, l *link) (*Connection, error) {
 func (s *Server) newForeign(l *link, id protocol.ID) (*Connection, error) {
 	if s.opt.Authorize != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), min(s.opt.HandshakeTimeout, 24*time.Hour))
-		err := s.opt.Authorize(ctx, l.peer)
+		err := s.opt.Authorize(ctx, *l.peer)
 		cancel()
 		if err != nil {
 			return nil, turnAway(protocol.CodeRefused, err.Error())

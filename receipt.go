@@ -199,6 +199,14 @@ const (
 	maxLostRanges = 1024
 )
 
+// nackMemory gives the memory for a receipt that is resolved otherwise. c.mu is held.
+func (c *Connection) nackMemory() *nackMemory {
+	if c.nacks == nil {
+		c.nacks = &nackMemory{}
+	}
+	return c.nacks
+}
+
 func (n *nackMemory) refuse(id uint64, reason string) (news bool) {
 	if _, known := n.reasons[id]; known {
 		return false
@@ -220,6 +228,9 @@ func (n *nackMemory) refuse(id uint64, reason string) (news bool) {
 
 // refused says whether an ID was refused, as far as is remembered.
 func (n *nackMemory) refused(id uint64) bool {
+	if n == nil {
+		return false
+	}
 	_, known := n.reasons[id]
 	return known
 }
@@ -234,6 +245,9 @@ func (n *nackMemory) lose(first, last uint64, err error) {
 
 // lostIn counts the IDs from first to last that were lost, and says why.
 func (n *nackMemory) lostIn(first, last uint64) (count int, why error) {
+	if n == nil {
+		return 0, nil
+	}
 	for _, l := range n.lost {
 		if from, to := max(first, l.first), min(last, l.last); from <= to {
 			count += int(to - from + 1) //nolint:gosec // bounded by the queue
@@ -244,6 +258,9 @@ func (n *nackMemory) lostIn(first, last uint64) (count int, why error) {
 }
 
 func (n *nackMemory) outcome(id uint64) error {
+	if n == nil {
+		return nil
+	}
 	if reason, refused := n.reasons[id]; refused {
 		return &NackError{Reason: reason}
 	}

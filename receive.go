@@ -49,14 +49,14 @@ type receiveQueue struct {
 	limit              int          // MaxMessage, or FragmentSize if that is more
 	maxUnits, maxBytes uint64       // the room
 
-	now    *era   // of the unit that comes next
-	unit   uint64 // taken last
-	id     uint64 // of the message taken last
-	gap    *Gap   // before the next message
-	vague  bool   // nobody knows how many gap is
-	making making
-	ended  bool  // the peer said that no message follows
-	fault  error // the peer's units are malformed: nothing more can be taken
+	now    *era    // of the unit that comes next
+	unit   uint64  // taken last
+	id     uint64  // of the message taken last
+	gap    *Gap    // before the next message
+	vague  bool    // nobody knows how many gap is
+	making *making // nil: none
+	ended  bool    // the peer said that no message follows
+	fault  error   // the peer's units are malformed: nothing more can be taken
 
 	waiting      int    // units in regions
 	waitingBytes int    // and their bytes
@@ -130,7 +130,7 @@ func (q *receiveQueue) discard() {
 		q.regions.pop()
 	}
 	q.regions = ring[region]{}
-	q.making.forget()
+	q.forgetMaking()
 	q.waiting, q.waitingBytes = 0, 0
 }
 
@@ -217,7 +217,7 @@ func (q *receiveQueue) plain() bool {
 		return false
 	}
 	r := q.regions.at(0)
-	return r.count > 1 && r.era == q.now && !r.era.acks && q.fault == nil && q.gap == nil && !q.making.on && !q.whole &&
+	return r.count > 1 && r.era == q.now && !r.era.acks && q.fault == nil && q.gap == nil && q.making == nil && !q.whole &&
 		!q.ended && q.free.units < q.tellUnits && q.free.bytes < q.tellBytes
 }
 
@@ -296,7 +296,7 @@ func (q *receiveQueue) popEmpty() {
 // enter begins the units of another session.
 func (q *receiveQueue) enter(e *era) {
 	q.now, q.id = e, e.baseID
-	q.making.forget()
+	q.forgetMaking()
 	q.free = freed{era: e}
 	q.ended = false
 	if e.lost {

@@ -192,7 +192,7 @@ func (c *Connection) connect(attempt int) (*link, error) {
 	if c.caps.Resume {
 		err = l.greet(c.stopped)
 	} else {
-		l.hello = protocol.Hello{MaxMessage: 1 << 62}
+		l.hello.MaxMessage = 1 << 62
 	}
 	if err == nil {
 		err = c.attachLink(l)
@@ -220,8 +220,8 @@ func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // peerOf is what is known of a peer by its conn alone.
-func peerOf(conn net.Conn, address, wire string) Peer {
-	p := Peer{Address: address, Wire: wire, Local: conn.LocalAddr(), Remote: conn.RemoteAddr()}
+func peerOf(conn net.Conn, address, wire string) *Peer {
+	p := &Peer{Address: address, Wire: wire, Local: conn.LocalAddr(), Remote: conn.RemoteAddr()}
 	if t, ok := conn.(*tls.Conn); ok {
 		state := t.ConnectionState()
 		p.TLS = &state

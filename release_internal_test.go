@@ -54,7 +54,7 @@ func TestBatchReceiptTellsOfAnEarlierLoss(t *testing.T) {
 	c := newConnection(must(t), nil, "", Native)
 	c.newSession(newID(), newID(), 0)
 	c.q.accepted = 10
-	c.nacks.lose(2, 3, errEvicted)
+	c.nackMemory().lose(2, 3, errEvicted)
 	c.flawed.Store(true)
 	c.resolveTo(10)
 	_, err := Receipt{c: c, id: 10, mode: Acked}.Poll()

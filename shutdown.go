@@ -99,9 +99,11 @@ func (c *Connection) interrupt(err error) {
 	c.mu.Lock()
 	c.cutOff = err
 	l := c.link
+	if c.blobs != nil {
+		poke(c.blobs.offered)
+	}
 	c.mu.Unlock()
 	c.rq.signal()
-	poke(c.blobs.offered)
 	if l != nil && l.foreign == nil { // its reader is nobody's, and an interruption would be its end
 		l.lookUp()
 	}

@@ -34,18 +34,22 @@ func (c *Connection) attachLink(l *link) error {
 		l.most = int(most) //nolint:gosec // less than our own
 	}
 	resumed := c.stats.links > 0 && l.hello.Resumed
+	l.hello = nil
 	if c.server != nil {
 		resumed = c.stats.links > 0
 	}
 	c.link, c.peer, c.state = l, l.peer, Up
 	c.stats.links++
-	close(c.linkUp)
+	if c.linkUp != nil {
+		close(c.linkUp)
+		c.linkUp = nil
+	}
 	l.ackNow = c.sess.AckDue(now, false)
 	c.dropUnsendable(l.most)
 	c.arm(now)
 	c.kick()
 	c.mu.Unlock()
-	c.say(Connected{At: now, Resumed: resumed, Replayed: replayed, Peer: l.peer})
+	c.say(Connected{At: now, Resumed: resumed, Replayed: replayed, Peer: *l.peer})
 	return nil
 }
 
@@ -59,7 +63,6 @@ func (c *Connection) detachLink(l *link, err error) (end bool) {
 		c.blobsDown()
 		c.link = nil
 		c.state = Down
-		c.linkUp = make(chan struct{})
 	}
 	c.mu.Unlock()
 	if broken {
@@ -92,7 +95,7 @@ func (c *Connection) confirmed() {
 // refused records a nack. c.mu is held.
 func (c *Connection) refused(n protocol.Nack) {
 	id := c.q.idOf(n.Unit)
-	if id == 0 || !c.nacks.refuse(id, n.Reason) {
+	if id == 0 || !c.nackMemory().refuse(id, n.Reason) {
 		return
 	}
 	c.flawed.Store(true)
@@ -103,7 +106,7 @@ func (c *Connection) refused(n protocol.Nack) {
 // MaxMessage is smaller than before. c.mu is held.
 func (c *Connection) dropUnsendable(most int) {
 	for _, r := range c.q.dropLarger(c.sess.Next(), most) {
-		c.nacks.lose(r[0], r[1], ErrTooLarge)
+		c.nackMemory().lose(r[0], r[1], ErrTooLarge)
 		c.flawed.Store(true)
 		c.stats.dropped += r[1] - r[0] + 1
 	}

@@ -17,7 +17,7 @@ func TestWhoIsLeftBehindGetsAReader(t *testing.T) {
 		"for room":      func(c *Connection) { c.rooms = append(c.rooms, make(chan struct{}, 1)) },
 		"for a reply":   func(c *Connection) { c.requests = map[uint64]*request{1: {}} },
 		"for the end":   func(c *Connection) { c.closing = true },
-		"for a blob":    func(c *Connection) { c.blobs.in = map[uint64]*Blob{1: nil} },
+		"for a blob":    func(c *Connection) { c.blobLane().in[1] = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, _ := linked(t)

@@ -267,7 +267,7 @@ func (l *link) pickGroups(now time.Time) {
 	if !l.plain {
 		most = maxWriteTLS
 	}
-	if c.blobs.ready.len() > 0 { // they get a third
+	if c.blobs != nil && c.blobs.ready.len() > 0 { // they get a third
 		most = min(most, 2*protocol.BlobChunk)
 	}
 	var before *group

@@ -75,15 +75,15 @@ var receiveFaults = []fault{
 	},
 	{
 		name: "receive/message-in-message", file: "making.go", tests: ofRoot,
-		old:    `case q.making.on && u.Flags&protocol.UnitContinued == 0:`,
-		bad:    `case q.making.on && q.making.skip:`,
+		old:    `case q.making != nil && u.Flags&protocol.UnitContinued == 0:`,
+		bad:    `case q.making != nil && q.making.skip:`,
 		breaks: "a message begins inside another",
 	},
 	{
 		name: "receive/behind-the-end", file: "making.go", tests: ofRoot,
 		old:    `case q.ended:`,
 		in:     `func (q *receiveQueue) unitTaken(`,
-		bad:    `case q.ended && q.making.on:`,
+		bad:    `case q.ended && q.making != nil:`,
 		breaks: "messages come behind the end",
 	},
 	{
@@ -106,8 +106,8 @@ var receiveFaults = []fault{
 	},
 	{
 		name: "receive/fragment-restarts", file: "making.go", tests: ofRoot,
-		old:    `if first := u.Flags&protocol.UnitContinued == 0; first == w.on {`,
-		bad:    `if first := u.Flags&protocol.UnitContinued == 0; !first && !w.on {`,
+		old:    `if first := u.Flags&protocol.UnitContinued == 0; first == (w != nil) {`,
+		bad:    `if first := u.Flags&protocol.UnitContinued == 0; !first && w == nil {`,
 		breaks: "a fragment begins a message inside another",
 	},
 	{

@@ -44,7 +44,7 @@ func (s *Session) Flushed(unit uint64) {
 
 // assume confirms what was written and waits for no acknowledgement.
 func (s *Session) assume() {
-	x := &s.foreign
+	x := s.foreign
 	unit := x.flushed
 	if len(x.asked) > 0 {
 		unit = min(unit, x.asked[0]-1)
@@ -62,7 +62,7 @@ func (s *Session) confirm(unit uint64) {
 // Behind is how many of our units the link took behind the last one that the peer
 // acknowledged: nobody says whether it has them.
 func (s *Session) Behind() uint64 {
-	x := &s.foreign
+	x := s.foreign
 	return x.flushed - min(x.acked, x.flushed)
 }
 
@@ -85,7 +85,7 @@ func (s *Session) HandleForeign(f *protocol.Frame) (v Verdict, err error) {
 // handleAcks takes the count of the peer's acknowledgements: the n-th stands for our
 // n-th unit that asked.
 func (s *Session) handleAcks(f *protocol.Frame, v *Verdict) error {
-	x := &s.foreign
+	x := s.foreign
 	switch {
 	case s.caps.Acks != protocol.Counted || f.Received == x.acks:
 		return nil
@@ -112,7 +112,7 @@ func (s *Session) handleAcks(f *protocol.Frame, v *Verdict) error {
 
 // handleWhole takes messages. There is no Limit that they could overrun: see Room.
 func (s *Session) handleWhole(f *protocol.Frame, v *Verdict) error {
-	in, x := &s.in, &s.foreign
+	in, x := &s.in, s.foreign
 	unit := in.received
 	for run := f.Body; len(run) > 0; {
 		u, rest, err := protocol.NextWhole(run)
@@ -146,7 +146,7 @@ func (s *Session) Accepted() { s.foreign.accepted = s.in.received }
 
 // AckOwed reports whether NextAck has something.
 func (s *Session) AckOwed() bool {
-	x := &s.foreign
+	x := s.foreign
 	until := x.accepted
 	if s.cfg.AckWhen == protocol.OnProcessed {
 		until = s.in.processed
@@ -167,7 +167,7 @@ func (s *Session) NextAck() (f protocol.Frame, ok bool) {
 	if !s.AckOwed() {
 		return f, false
 	}
-	x := &s.foreign
+	x := s.foreign
 	x.said = x.owed
 	return protocol.Frame{Kind: protocol.KindData, Received: x.said}, true
 }

@@ -71,7 +71,7 @@ type Session struct {
 	in   inbound
 	ctl  control
 
-	foreign foreign
+	foreign *foreign // nil: the wire has a Hello
 
 	up     bool
 	linked bool // there was a link
@@ -83,6 +83,9 @@ type Session struct {
 func New(caps protocol.Caps, cfg Config) *Session {
 	cfg.Units, cfg.Bytes = min(cfg.Units, MaxUnits), min(cfg.Bytes, MaxBytes)
 	s := &Session{caps: caps, cfg: cfg}
+	if !caps.Resume {
+		s.foreign = &foreign{}
+	}
 	s.out.next = 1
 	s.in.limitUnits, s.in.limitBytes = cfg.Units, floorBytes(cfg.Bytes)
 	return s
