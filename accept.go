@@ -354,12 +354,39 @@ func (s *Server) openNew(l *link, opening protocol.ID) (*Connection, error) {
 	return c, nil
 }
 
+// beginBring waits until nobody brings a link in, and endBring says that it is done.
+// It is no mutex, as the old link is waited for meanwhile.
+func (c *Connection) beginBring() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.bringing {
+		if c.brought == nil {
+			c.brought = make(chan struct{})
+		}
+		brought := c.brought
+		c.mu.Unlock()
+		<-brought
+		c.mu.Lock()
+	}
+	c.bringing = true
+}
+
+func (c *Connection) endBring() {
+	c.mu.Lock()
+	c.bringing = false
+	if c.brought != nil {
+		close(c.brought)
+		c.brought = nil
+	}
+	c.mu.Unlock()
+}
+
 // bring makes l the link of c: it joins the old one, sees that no newer one came
 // meanwhile, and only then says what was received.
 func (s *Server) bring(c *Connection, l *link, opening protocol.ID, resumed bool) error {
 	l.c = c
-	c.attach.Lock()
-	defer c.attach.Unlock()
+	c.beginBring()
+	defer c.endBring()
 	c.mu.Lock()
 	old := c.link
 	if old != nil {

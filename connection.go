@@ -72,6 +72,8 @@ type Connection struct {
 	local       error       // what our calls say after the end
 	unsaid      int         // messages that were not confirmed at the end
 	slowSaid    bool
+	bringing    bool          // somebody brings a link in
+	brought     chan struct{} // closed when it is in; nil: nobody waits for that
 	timer       *time.Timer
 	timerAt     time.Time
 	stats       counters
@@ -89,9 +91,8 @@ type Connection struct {
 	redial   chan struct{} // capacity 1: do not wait any longer; nil on a server's side
 	done     chan struct{}
 	finished sync.Once
-	place    int        // in the server's roll; its mutex guards it
-	given    bool       // by Accept; the same
-	attach   sync.Mutex // who holds it brings a link in, and waits for the old one meanwhile
+	place    int  // in the server's roll; its mutex guards it
+	given    bool // by Accept; the same
 }
 
 // identity is what names our half of a session.
