@@ -185,6 +185,11 @@ func (q *receiveQueue) filled() bool {
 	return q.regions.len() > 0
 }
 
+// nothing says that there is nothing to take, nor to tell, nor how the stream ended.
+func (q *receiveQueue) nothing() bool {
+	return q.regions.len() == 0 && q.fault == nil && !q.ended && q.free.unit == 0 && len(q.events) == 0
+}
+
 // take cuts the next message. ok is false if there is none; err is io.EOF behind
 // the peer's last message.
 func (q *receiveQueue) take(m *Message) (ok bool, err error) {

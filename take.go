@@ -29,8 +29,9 @@ func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
 			c.handed()
 			return m, nil
 		}
-		ok, err := c.take(&m)
-		if ok || err != nil {
+		if q.nothing() { // take needs more stack than one that only waits has
+			q.mu.Unlock()
+		} else if ok, err := c.take(&m); ok || err != nil {
 			return m, opError("receive", err)
 		}
 		if err := c.waitMessage(ctx); err != nil {
@@ -72,14 +73,32 @@ func (c *Connection) waitMessage(ctx context.Context) error {
 		return nil
 	}
 	c.callReader()
+	if !q.sleep(ctx.Done()) {
+		q.sleepers.Add(-1)
+		return c.wants(ctx)
+	}
+	c.mu.Lock()
+	over := c.ended || c.cutOff != nil
+	c.mu.Unlock()
+	if over { // for the others who wait: each who wakes wakes the next
+		q.signal()
+	}
+	return nil
+}
+
+// sleep waits for wake, which says the end of the connection, too; false: stop came
+// first. Many wait here for long, so that it needs little stack.
+func (q *receiveQueue) sleep(stop <-chan struct{}) bool {
+	if stop == nil {
+		<-q.wake
+		return true
+	}
 	select {
 	case <-q.wake:
-		return nil
-	case <-c.done:
-	case <-ctx.Done():
+		return true
+	case <-stop:
+		return false
 	}
-	q.sleepers.Add(-1)
-	return c.wants(ctx)
 }
 
 // An ownEnd is the cause of a context that ended with c.
