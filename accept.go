@@ -78,10 +78,7 @@ func (s *Server) begin(conn net.Conn) {
 	if victim != nil {
 		victim.giveWay()
 	}
-	go func() {
-		defer s.tasks.Done()
-		s.greet(h)
-	}()
+	go s.greet(h)
 }
 
 // giveWay ends the handshake: the read that it waits in fails, and where that can be,
@@ -129,7 +126,8 @@ func (s *Server) endHandshake(h *handshake) {
 	}
 }
 
-// greet is the listener's half of the handshake; then it reads the link to its end.
+// greet is the listener's half of the handshake; then the link is read to its end,
+// which is one task.
 func (s *Server) greet(h *handshake) {
 	c, l, err := s.shake(h)
 	s.mu.Lock()
@@ -143,9 +141,13 @@ func (s *Server) greet(h *handshake) {
 	s.mu.Unlock()
 	if err != nil {
 		s.refuse(h, l, err)
+		s.tasks.Done()
 		return
 	}
-	s.serveLink(c, l)
+	l.start(func(err error) {
+		s.linkEnded(c, l, err)
+		s.tasks.Done()
+	})
 }
 
 // refuse tells a peer and the log why it is turned away.
@@ -414,13 +416,13 @@ func (s *Server) bring(c *Connection, l *link, opening protocol.ID, resumed bool
 	return c.attachLink(l)
 }
 
-// serveLink reads a link to its end, and parks or ends the session.
-func (s *Server) serveLink(c *Connection, l *link) {
+// linkEnded parks or ends the session of a link that has ended.
+func (s *Server) linkEnded(c *Connection, l *link, err error) {
+	err = l.ended(err)
 	if l.foreign != nil {
-		s.serveForeign(c, l)
+		s.foreignEnded(c, l, err)
 		return
 	}
-	err := l.ended(l.read())
 	broken := c.detachLink(l, err)
 	defer l.left() // a link that takes over finds the session parked or ended
 	c.mu.Lock()

@@ -86,9 +86,9 @@ type Connection struct {
 	events eventRing[Event]
 
 	trouble  error              // of the last attempt before there was a link; for Dial, when done is closed
-	stop     context.CancelFunc // ends dialling and waiting to dial
-	stopped  context.Context
-	redial   chan struct{} // capacity 1: do not wait any longer; nil on a server's side
+	halted   atomic.Bool        // nothing is dialled any more
+	settled  context.CancelFunc // of untilStopped; nil: nothing is dialled now; mu guards it
+	redial   chan struct{}      // capacity 1: do not wait any longer; nil on a server's side
 	done     chan struct{}
 	finished sync.Once
 	place    int  // in the server's roll; its mutex guards it
@@ -169,7 +169,6 @@ func newConnection(o *Options, s *Server, address string, codec protocol.Codec) 
 	if s == nil {
 		c.redial = make(chan struct{}, 1)
 	}
-	c.stopped, c.stop = context.WithCancel(context.Background())
 	units, room := window(o)
 	if s != nil {
 		room = s.share(room)

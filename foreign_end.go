@@ -19,10 +19,8 @@ func closedByPeer() *CloseError {
 	return &CloseError{Code: uint32(protocol.CodeNormal), Remote: true}
 }
 
-// serveForeign reads a foreign link of a server to its end, which is the end of its
-// connection.
-func (s *Server) serveForeign(c *Connection, l *link) {
-	err := l.ended(l.read())
+// foreignEnded ends the connection of a server whose foreign link has ended.
+func (s *Server) foreignEnded(c *Connection, l *link, err error) {
 	c.detachLink(l, err)
 	defer l.left()
 	c.mu.Lock()

@@ -14,11 +14,12 @@ import (
 	"github.com/serpy-go/serpy/transport"
 )
 
-// A link is one transport connection of a session. Its reader is the goroutine of
-// Connection.run or of the server's accept; its writer is started when there is
-// something to write, and ends when there is nothing.
+// A link is one transport connection of a session. Its reader is a goroutine of its
+// own; its writer is started when there is something to write, and ends when there is
+// nothing.
 type link struct {
 	c       *Connection // nil until the Hello says whose link it is
+	over    func(error) // takes what the reader ended with, and its goroutine
 	codec   protocol.Codec
 	gone    chan struct{} // closed when the reader has left; nil: nobody waits; guarded by c.mu
 	conn    net.Conn
@@ -125,18 +126,31 @@ func (l *link) kill(err error) {
 	}
 }
 
-// read is the link's own reader: it reads when nobody else does, sees to the link's
-// end, and says why it ended.
-func (l *link) read() error {
+// start starts the link's own reader; over is called with why the link ended, and may
+// go on in the reader's goroutine. That is always a new one: the handshake needed more
+// stack than one that only waits, and a goroutine keeps what it once had.
+func (l *link) start(over func(error)) {
+	l.over = over
+	if l.foreign == nil {
+		l.heard = time.Now()
+		l.setReadDeadline(l.heard)
+		l.turn.broken = l.parse(true) // what came right behind the Hello
+	}
+	go l.read()
+}
+
+// read is the link's own reader: it reads when nobody else does, and sees to the link's
+// end. Few functions are between here and the wait, and their frames are small.
+func (l *link) read() {
 	if l.foreign != nil {
-		return l.readForeign()
+		l.over(l.readForeign())
+		return
 	}
-	l.heard = time.Now()
-	l.setReadDeadline(l.heard)
-	err := l.parse(true) // what came right behind the Hello
-	if err == nil {
-		err = l.attend()
-	}
+	l.over(l.end(l.attend()))
+}
+
+// end sees to the link's end, and says why it ended.
+func (l *link) end(err error) error {
 	if l.closed != nil {
 		err = l.c.peerClosed(l, l.closed)
 	}

@@ -1,6 +1,9 @@
 package serpy
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
 
 // errMessageDone ends a link that has carried its one message.
 var errMessageDone = errors.New("the link has carried its message")
@@ -21,7 +24,7 @@ func (c *Connection) nextMessage() {
 // awaitDemand waits until a link is wanted: to write a message, or because somebody
 // waits for one. Nothing is dialled for nothing, as a peer that serves one message a
 // link would give it away. false: the connection is to end.
-func (c *Connection) awaitDemand() bool {
+func (c *Connection) awaitDemand(ctx context.Context) bool {
 	if !c.caps.OneMessage {
 		return true
 	}
@@ -39,7 +42,7 @@ func (c *Connection) awaitDemand() bool {
 		}
 		select {
 		case <-c.redial:
-		case <-c.stopped.Done():
+		case <-ctx.Done():
 			return false
 		}
 	}

@@ -40,17 +40,23 @@ func newRawReader(conn net.Conn) *rawReader {
 // look reads what is there.
 func look(fd uintptr, buf []byte) (n int, err error) {
 	for {
-		if n, err = syscall.Read(int(fd), buf); !errors.Is(err, syscall.EINTR) {
+		if n, err = syscall.Read(int(fd), buf); !isErrno(err, syscall.EINTR) {
 			return n, err
 		}
 	}
+}
+
+// isErrno is errors.Is for what a system call gives as it is. It needs no more stack than
+// a reader that only waits has.
+func isErrno(err error, is syscall.Errno) bool {
+	return err == is //nolint:errorlint // nobody wraps it
 }
 
 // spinning looks again and again for a while.
 func (r *rawReader) spinning(fd uintptr, buf []byte) (n int, err error) {
 	for begin := time.Now(); ; {
 		n, err = look(fd, buf)
-		empty := errors.Is(err, syscall.EAGAIN)
+		empty := isErrno(err, syscall.EAGAIN)
 		if !empty || time.Since(begin) > spinFor {
 			r.spin.ended(!empty)
 			return n, err
@@ -62,10 +68,10 @@ func (r *rawReader) spinning(fd uintptr, buf []byte) (n int, err error) {
 func (r *rawReader) tryRead(fd uintptr) bool {
 	buf := r.in.space()
 	n, err := look(fd, buf)
-	if r.spin != nil && errors.Is(err, syscall.EAGAIN) && r.spin.wanted() {
+	if r.spin != nil && isErrno(err, syscall.EAGAIN) && r.spin.wanted() {
 		n, err = r.spinning(fd, buf)
 	}
-	if errors.Is(err, syscall.EAGAIN) {
+	if isErrno(err, syscall.EAGAIN) {
 		r.in.rest()
 		return false
 	}

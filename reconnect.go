@@ -43,7 +43,7 @@ func Dial(ctx context.Context, address string, o *Options) (*Connection, error) 
 	c := newConnection(opt, nil, address, opt.Wires[0])
 	c.newSession(newID(), newID(), 0)
 	first := make(chan error, 1)
-	go c.run(first)
+	go (&dialling{c: c, ctx: c.untilStopped(), r: newRedialler(&opt.Reconnect), first: first}).run()
 	if opt.Reconnect.FirstDial == InBackground {
 		return c, nil
 	}
@@ -118,71 +118,132 @@ func (r *redialler) next() (delay time.Duration, ok bool) {
 	return delay, true
 }
 
-// run is the goroutine of a dialled connection: it dials, reads the link, and dials
-// again, until the end. It closes done last.
-func (c *Connection) run(first chan<- error) {
-	r := newRedialler(&c.opt.Reconnect)
-	for attempt := 1; ; attempt++ {
-		err := c.runLink(r, first, attempt)
-		if c.mustEnd(err) {
-			c.finishDialled(err, first)
+// A dialling is how a dialled connection comes to its links: one goroutine at a time
+// dials, hands over to the reader of the link, and goes on in that when the link has
+// ended.
+type dialling struct {
+	c     *Connection
+	ctx   context.Context // see untilStopped
+	r     *redialler      // nil: no attempt failed since it last began anew
+	first chan<- error    // how the first attempt ended; nil: it is known
+	up    time.Time       // when the present link came up
+}
+
+// run dials until a link is up, or until the end. It closes done last.
+func (d *dialling) run() {
+	for {
+		l, err := d.c.connect(d.ctx, d.r.attempts+1)
+		if err == nil {
+			d.handOver(l)
 			return
 		}
-		if attempt == 1 && first != nil && c.opt.Reconnect.FirstDial == FailFast && c.neverUp() {
-			c.finishDialled(err, first)
-			return
-		}
-		if c.statsLinks() > 0 && !c.awaitDemand() {
-			c.finishDialled(err, first)
-			return
-		}
-		if errors.Is(err, errMessageDone) {
-			continue
-		}
-		if !c.pause(r, err) {
-			c.finishDialled(err, first)
+		if !d.again(d.c.sessionGone(err)) {
 			return
 		}
 	}
 }
 
-// runLink makes a link and reads it to its end.
-func (c *Connection) runLink(r *redialler, first chan<- error, attempt int) error {
-	l, err := c.connect(r.attempts + 1)
-	if err != nil {
-		return c.sessionGone(err)
+// handOver leaves the connection to the reader of its link.
+func (d *dialling) handOver(l *link) {
+	d.tell(nil)
+	d.up = time.Now()
+	d.c.settle()
+	d.ctx = nil
+	if d.r.attempts == 0 {
+		d.r = nil
 	}
-	if attempt == 1 || c.statsLinks() == 1 {
-		select {
-		case first <- nil:
-		default:
-		}
-	}
-	up := time.Now()
-	err = l.ended(l.read())
+	l.start(func(err error) { d.linkEnded(l, err) })
+}
+
+// linkEnded goes on when a link has ended.
+func (d *dialling) linkEnded(l *link, err error) {
+	c := d.c
+	err = l.ended(err)
 	broken := c.detachLink(l, err)
 	c.mu.Lock()
 	progress := c.stats.progress
 	c.stats.progress = false
 	c.mu.Unlock()
-	r.linked(time.Since(up), progress)
-	if l.foreign != nil {
-		return c.foreignLost(err)
+	if d.r == nil {
+		d.r = newRedialler(&c.opt.Reconnect)
 	}
-	if broken || errors.Is(err, errGoingAway) {
-		return c.loseSession(err)
+	d.r.linked(time.Since(d.up), progress)
+	d.ctx = c.untilStopped()
+	switch {
+	case l.foreign != nil:
+		err = c.foreignLost(err)
+	case broken || errors.Is(err, errGoingAway):
+		err = c.loseSession(err)
 	}
-	return err
+	if d.again(err) {
+		d.run()
+	}
+}
+
+// again waits until the next attempt is due; false: there is none, and the connection
+// has ended.
+func (d *dialling) again(err error) bool {
+	c := d.c
+	if !c.mustEnd(err) && !d.failedFast() && (c.neverUp() || c.awaitDemand(d.ctx)) &&
+		(errors.Is(err, errMessageDone) || c.pause(d.ctx, d.r, err)) {
+		return true
+	}
+	c.finishDialled(err)
+	d.tell(err)
+	return false
+}
+
+// failedFast says that the first attempt failed, and no other is wanted then.
+func (d *dialling) failedFast() bool {
+	return d.first != nil && d.c.opt.Reconnect.FirstDial == FailFast && d.c.neverUp()
+}
+
+// tell tells Dial how the first attempt ended.
+func (d *dialling) tell(err error) {
+	if d.first != nil {
+		d.first <- err // has room for one
+		d.first = nil
+	}
+}
+
+// stop ends dialling and waiting to dial, for good.
+func (c *Connection) stop() {
+	c.halted.Store(true)
+	c.settle()
+}
+
+// settle ends the context of untilStopped.
+func (c *Connection) settle() {
+	c.mu.Lock()
+	settled := c.settled
+	c.settled = nil
+	c.mu.Unlock()
+	if settled != nil {
+		settled()
+	}
+}
+
+// untilStopped gives the context for dialling and for waiting to dial. It is there only
+// meanwhile: most connections are up nearly always.
+func (c *Connection) untilStopped() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	c.mu.Lock()
+	c.settled = cancel
+	c.mu.Unlock()
+	if c.halted.Load() {
+		cancel()
+	}
+	return ctx
 }
 
 // connect dials and shakes hands.
-func (c *Connection) connect(attempt int) (*link, error) {
-	ctx, cancel := c.stopped, context.CancelFunc(func() {})
+func (c *Connection) connect(ctx context.Context, attempt int) (*link, error) {
+	dialling, cancel := ctx, context.CancelFunc(func() {})
 	if c.opt.DialTimeout < off {
-		ctx, cancel = context.WithTimeout(ctx, c.opt.DialTimeout)
+		dialling, cancel = context.WithTimeout(ctx, c.opt.DialTimeout)
 	}
 	defer cancel()
-	conn, err := c.dial(ctx)
+	conn, err := c.dial(dialling)
 	if err != nil {
 		return nil, &LinkError{Op: "dial", Addr: c.address, Attempt: attempt, Err: err}
 	}
@@ -190,7 +251,7 @@ func (c *Connection) connect(attempt int) (*link, error) {
 	l.c = c
 	l.peer = peerOf(conn, c.address, c.codec.Name())
 	if c.caps.Resume {
-		err = l.greet(c.stopped)
+		err = l.greet(ctx)
 	} else {
 		l.hello.MaxMessage = 1 << 62
 	}
@@ -252,7 +313,7 @@ func (c *Connection) sessionGone(err error) error {
 func (c *Connection) mustEnd(err error) bool {
 	var refused *RefusedError
 	var closed *CloseError
-	if errors.Is(err, errPeerClosed) || errors.As(err, &refused) && refused.Final || errors.As(err, &closed) || c.stopped.Err() != nil {
+	if errors.Is(err, errPeerClosed) || errors.As(err, &refused) && refused.Final || errors.As(err, &closed) || c.halted.Load() {
 		return true
 	}
 	c.mu.Lock()
@@ -265,7 +326,7 @@ func (c *Connection) mustEnd(err error) bool {
 }
 
 // pause waits before the next attempt; false: there is none.
-func (c *Connection) pause(r *redialler, err error) bool {
+func (c *Connection) pause(ctx context.Context, r *redialler, err error) bool {
 	delay, ok := r.next()
 	if !ok {
 		return false
@@ -284,14 +345,14 @@ func (c *Connection) pause(r *redialler, err error) bool {
 	select {
 	case <-timer.C:
 	case <-c.redial:
-	case <-c.stopped.Done():
+	case <-ctx.Done():
 		return false
 	}
 	return true
 }
 
 // finishDialled ends the connection.
-func (c *Connection) finishDialled(err error, first chan<- error) {
+func (c *Connection) finishDialled(err error) {
 	c.mu.Lock()
 	closing, failure := c.closing, c.failure
 	c.mu.Unlock()
@@ -308,12 +369,6 @@ func (c *Connection) finishDialled(err error, first chan<- error) {
 	default:
 		lost := &SessionLostError{Unconfirmed: c.unconfirmed(), Err: err}
 		c.finish(lost, lost)
-	}
-	if first != nil {
-		select {
-		case first <- err:
-		default:
-		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 func (c *Connection) attachLink(l *link) error {
 	now := time.Now()
 	c.mu.Lock()
-	if c.ended || l.dead || c.stopped.Err() != nil {
+	if c.ended || l.dead || c.halted.Load() {
 		c.mu.Unlock()
 		return &LinkError{Op: "handshake", Addr: l.peer.Address, Err: ErrClosed}
 	}
