@@ -189,7 +189,7 @@ func cutsTalk(t *testing.T, seed uint64) int {
 		k.link.Buffer = 256 + chance.IntN(2000) // much less is too slow for a fragment within WriteStall
 	}
 	k.onDial = func(n int, dialled, _ *serpytest.Conn) {
-		if n > 8 {
+		if n > 8 || k.over.Load() { // Close tries only once more
 			return
 		}
 		d := dialled.Out()
@@ -208,12 +208,6 @@ func TestSmallQueuesAndCuts(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			chance := rand.New(rand.NewPCG(seed, 2))
 			k := &talk{
-				onDial: func(n int, dialled, _ *serpytest.Conn) {
-					if n <= 6 {
-						dialled.Out().CutAfter(chance.Int64N(60_000))
-						dialled.In().CutAfter(chance.Int64N(60_000))
-					}
-				},
 				tune: func(listening, dialling *serpy.Options) {
 					for _, o := range []*serpy.Options{listening, dialling} {
 						o.MaxMessage = 140_000
@@ -221,6 +215,12 @@ func TestSmallQueuesAndCuts(t *testing.T) {
 						o.ReceiveQueue = serpy.Queue{Messages: 2 + chance.IntN(4), Bytes: 250_000}
 					}
 				},
+			}
+			k.onDial = func(n int, dialled, _ *serpytest.Conn) {
+				if n <= 6 && !k.over.Load() { // Close tries only once more
+					dialled.Out().CutAfter(chance.Int64N(60_000))
+					dialled.In().CutAfter(chance.Int64N(60_000))
+				}
 			}
 			k.run(t)
 		})

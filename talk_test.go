@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,6 +98,7 @@ type talk struct {
 	wrap   func(net.Conn) net.Conn                                                                // the dialler's end
 	during func(ctx context.Context, c *serpy.Connection, l *serpytest.Listener, s *serpy.Server) // beside the talk
 	tune   func(listening, dialling *serpy.Options)
+	over   atomic.Bool // all is said: the dialling side closes
 }
 
 // talkTime bounds a talk. It is far more than reconnecting takes; in a bubble it
@@ -148,6 +150,7 @@ func (k *talk) run(t *testing.T) (links int) {
 	k.half(ctx, t, c, "dialler", script(1), there, back, false)
 	beside.Wait()
 	links = c.Stats().Links
+	k.over.Store(true)
 	assert.NoError(t, c.Close())
 	assert.NoError(t, c.Err(), "the dialling side's end")
 	for s.Len() > 0 && ctx.Err() == nil {
