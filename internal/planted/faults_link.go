@@ -92,14 +92,14 @@ var linkFaults = []fault{
 	},
 	{
 		name: "reconnect/busy-is-final", file: "reconnect.go", tests: ofRoot,
-		old:    `if errors.Is(err, errPeerClosed) || errors.As(err, &refused) && refused.Final || errors.As(err, &closed) || c.stopped.Err() != nil {`,
-		bad:    `if errors.Is(err, errPeerClosed) || errors.As(err, &refused) || errors.As(err, &closed) || c.stopped.Err() != nil {`,
+		old:    `if errors.Is(err, errPeerClosed) || errors.As(err, &refused) && refused.Final || errors.As(err, &closed) || c.halted.Load() {`,
+		bad:    `if errors.Is(err, errPeerClosed) || errors.As(err, &refused) || errors.As(err, &closed) || c.halted.Load() {`,
 		breaks: "a server that is busy for a moment ends the connection",
 	},
 	{
 		name: "reconnect/broken-goes-on", file: "reconnect.go", tests: ofRoot,
-		old:    `if broken || errors.Is(err, errGoingAway) {`,
-		bad:    `if broken && errors.Is(err, errGoingAway) {`,
+		old:    `case broken || errors.Is(err, errGoingAway):`,
+		bad:    `case broken && errors.Is(err, errGoingAway):`,
 		breaks: "a session whose peer breaks rules goes on for ever",
 	},
 	{
