@@ -23,14 +23,13 @@ func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
 	}
 	for {
 		q.mu.Lock()
-		if q.takeOne(c, &m) {
+		if q.nothing() { // to look further needs more stack than one that only waits has
+			q.mu.Unlock()
+		} else if q.takeOne(c, &m) {
 			q.mu.Unlock()
 			m.origin = c
 			c.handed()
 			return m, nil
-		}
-		if q.nothing() { // take needs more stack than one that only waits has
-			q.mu.Unlock()
 		} else if ok, err := c.take(&m); ok || err != nil {
 			return m, opError("receive", err)
 		}
