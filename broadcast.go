@@ -19,7 +19,7 @@ func (s *Server) Broadcast(m Message, except ...*Connection) (missed int, err er
 	if err != nil {
 		return 0, opError("broadcast", err)
 	}
-	for _, c := range s.Connections() {
+	for _, c := range s.peers() {
 		if slices.Contains(except, c) {
 			continue
 		}
@@ -43,7 +43,7 @@ func (s *Server) BroadcastWait(ctx context.Context, m Message, except ...*Connec
 	}
 	var slow []*Connection
 	var forms []*wireMessage
-	for _, c := range s.Connections() {
+	for _, c := range s.peers() {
 		if slices.Contains(except, c) {
 			continue
 		}
@@ -61,6 +61,13 @@ func (s *Server) BroadcastWait(ctx context.Context, m Message, except ...*Connec
 	return nil
 }
 
+// peers are the connections that are there now. Nobody may write to the list.
+func (s *Server) peers() []*Connection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.order.all()
+}
+
 // encodeShared encodes a message for all connections, in its own mode.
 func (s *Server) encodeShared(m *Message) (*shared, error) {
 	if !m.Mode.Valid() {
@@ -71,7 +78,7 @@ func (s *Server) encodeShared(m *Message) (*shared, error) {
 	}
 	all := &shared{m: *m}
 	all.m.role, all.m.correlation = protocol.Ordinary, 0
-	w := &wireMessage{}
+	w := &all.own
 	all.forms[m.Mode] = w
 	if err := w.encode(&all.m); err != nil {
 		return nil, err

@@ -57,6 +57,7 @@ func (c *Connection) check(w *wireMessage) error {
 type shared struct {
 	m     Message
 	forms [Base85Acked + 1]*wireMessage // by Mode
+	own   wireMessage                   // the first of them
 }
 
 // form gives the message in a mode. It was encoded in its own before.

@@ -5,11 +5,13 @@ package serpy
 type roll struct {
 	places []*Connection // nil: left
 	left   int
+	listed []*Connection // all of them, never written to; nil: not listed since one came or left
 }
 
 func (r *roll) len() int { return len(r.places) - r.left }
 
 func (r *roll) add(c *Connection) {
+	r.listed = nil
 	c.place = len(r.places)
 	r.places = append(r.places, c)
 }
@@ -18,6 +20,7 @@ func (r *roll) remove(c *Connection) {
 	if c.place >= len(r.places) || r.places[c.place] != c {
 		return // it is not here any more
 	}
+	r.listed = nil
 	r.places[c.place] = nil
 	if r.left++; 2*r.left <= len(r.places) {
 		return
@@ -27,6 +30,14 @@ func (r *roll) remove(c *Connection) {
 	for i, c := range places {
 		c.place = i
 	}
+}
+
+// all gives them in memory that nobody may write to: it serves until one comes or leaves.
+func (r *roll) all() []*Connection {
+	if r.listed == nil {
+		r.listed = r.list()
+	}
+	return r.listed
 }
 
 // list gives a copy.
