@@ -93,18 +93,61 @@ func (q *sendQueue) addSmall(u protocol.UnitFlags, flags protocol.Flags, payload
 		return false
 	}
 	g, t := q.groups.at(n-1), q.tail
-	most := len(payload) + protocol.SmallFraming
-	if !q.takes(g, most) {
+	if !q.takes(g, len(payload)+protocol.SmallFraming) {
 		return false
 	}
 	t.buf = protocol.AppendSmall(t.buf, u, payload)
-	q.bytes += len(t.buf) - g.end
-	g.end = len(t.buf)
-	g.count++
 	g.flags |= flags
-	q.next++
-	q.counted(g, u, len(payload))
+	q.grown(g, 1, len(payload), len(payload))
 	return true
+}
+
+// addRow is addSmall for as many of ms from the front as the open group takes and as are
+// bare, of at most most bytes each and room bytes with their heads together.
+func (q *sendQueue) addRow(ms []Message, most, room int) (added int) {
+	n := q.groups.len()
+	if n == 0 || q.groups.at(n-1).closed || q.groups.at(n-1).ref != nil {
+		return 0
+	}
+	g, buf := q.groups.at(n-1), q.tail.buf
+	end := min(cap(buf), g.start+protocol.HeadSize+protocol.GroupSize, len(buf)+room)
+	most = min(most, protocol.MaxSmall)
+	var all protocol.UnitFlags
+	largest := 0
+	for ; added < len(ms); added++ {
+		m := &ms[added]
+		size := len(m.Data)
+		if size > most || len(buf)+size+protocol.SmallFraming > end || !m.bare() {
+			break
+		}
+		u := m.Mode.Flags()
+		buf = protocol.AppendSmall(buf, u, m.Data)
+		all |= u
+		largest = max(largest, size)
+	}
+	if added == 0 {
+		return 0
+	}
+	q.tail.buf = buf
+	if all&protocol.UnitAcked != 0 {
+		g.flags |= protocol.AckNow
+	}
+	q.grown(g, added, len(ms[added-1].Data), largest)
+	return added
+}
+
+// grown takes down that so many whole messages without base85 were appended to g, of
+// which the last one has last bytes and the largest one largest.
+func (q *sendQueue) grown(g *group, n, last, largest int) {
+	end := len(q.tail.buf)
+	q.bytes += end - g.end
+	g.end = end
+	g.count += n
+	g.messages += n
+	q.next += uint64(n)     //nolint:gosec // not negative
+	q.appended += uint64(n) //nolint:gosec // not negative
+	g.lastID = q.appended
+	g.size, q.largest = last, max(q.largest, largest)
 }
 
 // addMessage appends a whole message.

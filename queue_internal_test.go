@@ -120,6 +120,62 @@ func TestAddSmallIsAddMessage(t *testing.T) {
 	require.Equal(t, long.largest, short.largest)
 }
 
+// A row of messages leaves the queue as one after another would, and ends where one does
+// not fit: into the group, the bounds, or the form.
+func TestAddRowIsAddSmall(t *testing.T) {
+	row, one := newSendQueue(false), newSendQueue(false)
+	var ms []Message
+	for i := range 5000 {
+		m := Message{Data: bytes.Repeat([]byte{byte(i)}, i*7919%400), Mode: Mode(i / 300 % 2)}
+		m.NoCopy = i%3 == 0
+		ms = append(ms, m)
+	}
+	taken := 0
+	for i := 0; i < len(ms); {
+		n := row.addRow(ms[i:min(len(ms), i+200)], 1<<20, 10_000)
+		taken += n
+		if n == 0 {
+			row.addMessage(ms[i].Mode.Flags(), asked(&ms[i]), nil, ms[i].Data)
+			n = 1
+		}
+		for _, m := range ms[i : i+n] {
+			one.addMessage(m.Mode.Flags(), asked(&m), nil, m.Data)
+		}
+		if i += n; i%5 == 0 { // what is picked is closed
+			row.closeLast()
+			one.closeLast()
+		}
+	}
+	require.Greater(t, taken, 4800)
+	require.Equal(t, one.groups.len(), row.groups.len())
+	for i := range one.groups.len() {
+		a, b := *one.groups.at(i), *row.groups.at(i)
+		require.Equal(t, a.slab.buf[a.start+protocol.HeadSize:a.end], b.slab.buf[b.start+protocol.HeadSize:b.end])
+		a.slab, b.slab = nil, nil
+		require.Equal(t, a, b)
+	}
+	require.Equal(t, one.next, row.next)
+	require.Equal(t, one.appended, row.appended)
+	require.Equal(t, one.bytes, row.bytes)
+	require.Equal(t, one.largest, row.largest)
+
+	row.addMessage(0, 0, nil, nil)
+	small := []Message{{Data: make([]byte, 100)}, {Data: make([]byte, 100)}, {Data: make([]byte, 101)}, {Tag: 1}}
+	require.Equal(t, 3, row.addRow(small, 101, 1000))
+	require.Equal(t, 2, row.addRow(small, 100, 1000), "one is too large for the peer")
+	require.Equal(t, 1, row.addRow(small, 101, 204), "two do not fit the bytes")
+	require.Equal(t, 0, row.addRow(small[3:], 101, 1000), "it is not bare")
+	row.closeLast()
+	require.Equal(t, 0, row.addRow(small, 101, 1000), "the group was written")
+}
+
+func asked(m *Message) (f protocol.Flags) {
+	if m.Mode == Acked {
+		f = protocol.AckNow
+	}
+	return f
+}
+
 // A group whose body goes on elsewhere may be open still, for more of the same; nothing
 // can be put before it.
 func TestAddSmallLeavesWhatIsReferredTo(t *testing.T) {

@@ -97,28 +97,28 @@ func (c *Connection) SendBatch(ctx context.Context, ms []Message) (r Receipt, er
 // sendBatchSmall accepts as many of ms from the front as the fast way takes.
 func (c *Connection) sendBatchSmall(ms []Message) (n int, r Receipt) {
 	c.mu.Lock()
-	acked := false
-	for n < len(ms) {
-		m := &ms[n]
-		if !m.bare() || !c.fits(len(m.Data)) {
-			break
+	for n < len(ms) && c.fits(len(ms[n].Data)) {
+		k := 0
+		if len(c.rooms) == 0 {
+			row := ms[n:min(len(ms), n+c.bounds.Messages-c.q.messages)]
+			k = c.q.addRow(row, c.most(), c.bounds.Bytes-c.q.bytes-8)
+			c.q.accepted += uint64(k) //nolint:gosec // not negative
+			c.q.messages += k
 		}
-		acked = m.Mode == Acked
-		c.accept(m.Data, m.Mode.Flags())
-		n++
+		if k == 0 {
+			if !ms[n].bare() {
+				break
+			}
+			c.accept(ms[n].Data, ms[n].Mode.Flags())
+			k = 1
+		}
+		n += k
 	}
 	if n > 0 {
-		r = Receipt{c: c, id: c.q.accepted, mode: modeOf(acked)}
+		r = Receipt{c: c, id: c.q.accepted, mode: ms[n-1].Mode}
 	}
 	c.dispatch(false)
 	return n, r
-}
-
-func modeOf(acked bool) Mode {
-	if acked {
-		return Acked
-	}
-	return Plain
 }
 
 // sendSmall is the way of nearly all messages: no metadata, one unit, room at hand.
