@@ -409,7 +409,7 @@ func (s *Server) bring(c *Connection, l *link, opening protocol.ID, resumed bool
 	hello := c.hello(l)
 	c.mu.Unlock()
 	hello.Opening, hello.Resumed = opening, resumed
-	if err := l.writeFrame(protocol.KindHello, protocol.AppendHello(nil, &hello)); err != nil {
+	if err := l.writeFrame(protocol.KindHello, protocol.AppendHello(make([]byte, 0, 256), &hello)); err != nil {
 		return err
 	}
 	_ = l.conn.SetDeadline(time.Time{})

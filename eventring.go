@@ -104,7 +104,15 @@ func (r *eventRing[T]) all(ctx context.Context) iter.Seq[T] {
 // Events ranges over what happens to the connection, from the oldest event kept (of
 // 64) until ctx ends or, behind Closed, the connection. Each reader sees all of them
 // unless it is more than 64 behind; nobody has to read.
-func (c *Connection) Events(ctx context.Context) iter.Seq[Event] { return c.events.all(ctx) }
+func (c *Connection) Events(ctx context.Context) iter.Seq[Event] {
+	return func(yield func(Event) bool) {
+		for e := range c.events.all(ctx) {
+			if !yield(shown(e)) {
+				return
+			}
+		}
+	}
+}
 
 // say tells an event: to the ring, the server's ring, and the log.
 func (c *Connection) say(e Event) {

@@ -70,6 +70,27 @@ type (
 	Closed struct{ Err error }
 )
 
+// A linkUp is a Connected as it is kept: every connection keeps one, and its peer once.
+type linkUp struct {
+	at       time.Time
+	resumed  bool
+	replayed int
+	peer     *Peer
+}
+
+// shown is the event as others see it.
+func shown(e Event) Event {
+	if up, ok := e.(linkUp); ok {
+		return up.event()
+	}
+	return e
+}
+
+func (e linkUp) event() Connected {
+	return Connected{At: e.at, Resumed: e.resumed, Replayed: e.replayed, Peer: *e.peer}
+}
+
+func (linkUp) isEvent()       {}
 func (Connected) isEvent()    {}
 func (Disconnected) isEvent() {}
 func (Reconnecting) isEvent() {}
@@ -81,6 +102,8 @@ func (SlowReader) isEvent()   {}
 func (WireFault) isEvent()    {}
 func (Refused) isEvent()      {}
 func (Closed) isEvent()       {}
+
+func (e linkUp) String() string { return e.event().String() }
 
 func (e Connected) String() string {
 	if e.Resumed {

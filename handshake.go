@@ -106,7 +106,7 @@ func refusedByTLS(err error) bool {
 
 // writeFrame writes one frame of the handshake.
 func (l *link) writeFrame(kind protocol.Kind, body []byte) error {
-	b, err := l.enc.Append(nil, &protocol.Frame{Kind: kind, Body: body})
+	b, err := l.enc.Append(make([]byte, 0, protocol.HeadSize+len(body)+16), &protocol.Frame{Kind: kind, Body: body})
 	if err == nil {
 		_, err = l.conn.Write(b)
 	}
@@ -135,7 +135,7 @@ func (l *link) greet(ctx context.Context) error {
 	h := c.hello(l)
 	h.Secret, h.Link, h.Seen = c.ident.secret, c.ident.link, c.ident.seen
 	c.mu.Unlock()
-	if err := l.writeFrame(protocol.KindHello, protocol.AppendHello(nil, &h)); err != nil {
+	if err := l.writeFrame(protocol.KindHello, protocol.AppendHello(make([]byte, 0, 256), &h)); err != nil {
 		return err
 	}
 	f, err := l.readFrame()

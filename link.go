@@ -34,6 +34,7 @@ type link struct {
 	noSum   protocol.Flags // NoSum if bodies go without checksums
 	plain   bool           // writev and going on after a timeout work
 	shared  bool           // a reader can be interrupted, so that anyone may read
+	canRest bool           // nobody's goroutine has to wait for what comes
 	bulk    bool           // blobs are under way that would fill the kernel's buffer; the writer's
 	shallow bool           // it was made small; the writer's
 	raw     *rawWriter     // nil: every write may wait
@@ -67,7 +68,8 @@ type link struct {
 	saidClose  bool
 	ackNow     bool
 	dead       bool
-	accusation error // the rule that the peer broke, to be said
+	lookAt     time.Duration // since beginning: when a reader that rests has to look up at the latest; 0: never
+	accusation error         // the rule that the peer broke, to be said
 	err        error
 	writer     sync.WaitGroup
 }
@@ -85,6 +87,7 @@ func newLink(codec protocol.Codec, maxMessage int, conn net.Conn) *link {
 	_, isTLS := conn.(*tls.Conn)
 	l.shared = l.plain || isTLS
 	l.raw, l.rawIn = newRawWriter(conn), newRawReader(conn)
+	l.canRest = l.rawIn != nil && canRest
 	return l
 }
 
@@ -100,7 +103,8 @@ func (l *link) fail(err error) {
 // cut closes the conn, and has the link's own reader notice.
 func (l *link) cut() {
 	_ = l.conn.Close()
-	poke(l.turn.call)
+	l.summon()
+	l.rise()
 }
 
 // left says that the reader has left.
@@ -135,6 +139,7 @@ func (l *link) start(over func(error)) {
 		l.heard = time.Now()
 		l.setReadDeadline(l.heard)
 		l.turn.broken = l.parse(true) // what came right behind the Hello
+		l.turn.calm = 1
 	}
 	go l.read()
 }
@@ -146,7 +151,9 @@ func (l *link) read() {
 		l.over(l.readForeign())
 		return
 	}
-	l.over(l.end(l.attend()))
+	if gone, err := l.attend(); !gone {
+		l.over(l.end(err))
+	}
 }
 
 // end sees to the link's end, and says why it ended.
@@ -157,6 +164,7 @@ func (l *link) end(err error) error {
 	l.leave(err)
 	l.writer.Wait()
 	l.retire()
+	resting.forget(l)
 	l.in.close()
 	l.frames, l.batch = nil, nil // they keep what was read
 	l.c.mu.Lock()
@@ -175,7 +183,7 @@ func (l *link) step() error {
 	}
 	n, err := l.fill(buf)
 	if n == 0 {
-		if errors.Is(err, errInterrupted) {
+		if errors.Is(err, errInterrupted) || errors.Is(err, errAtRest) {
 			return err
 		}
 		return &LinkError{Op: "read", Addr: l.peer.Address, Err: err}
@@ -189,6 +197,7 @@ func (l *link) setReadDeadline(from time.Time) {
 	if idle := l.c.opt.IdleTimeout; idle < off {
 		at = from.Add(idle)
 	}
+	l.turn.short = false
 	_ = l.conn.SetReadDeadline(at)
 }
 
@@ -238,10 +247,17 @@ func (l *link) fill(buf []byte) (n int, err error) {
 		if l.turn.stop.Load() {
 			continue
 		}
+		if l.turn.own && l.turn.short && time.Since(l.heard) < l.c.opt.IdleTimeout {
+			if l.quiet() {
+				return 0, errAtRest
+			}
+			continue
+		}
 		if time.Since(l.heard) < l.c.opt.IdleTimeout {
 			l.setReadDeadline(l.heard)
 			continue
 		}
+		l.asOwn(false)
 		_ = l.conn.SetReadDeadline(time.Now().Add(lastLook))
 		if n, err = l.readInto(buf); n == 0 {
 			if errors.Is(err, os.ErrDeadlineExceeded) {

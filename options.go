@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"reflect"
+	"sync/atomic"
 	"time"
 
 	"github.com/serpy-go/serpy/protocol"
@@ -258,6 +260,35 @@ func (o *Options) withDefaults() (*Options, error) {
 	}
 	setDefault(&c.MaxMemory, defaultMaxMemory, math.MaxInt64)
 	return &c, c.check()
+}
+
+// dialled is what Dial was given last, and what came of it: a process that dials ten
+// thousand times with the same options holds them once.
+var dialled atomic.Pointer[struct {
+	given Options
+	made  *Options
+}]
+
+// forDial is withDefaults for Dial. What it gives may be shared, and never changes.
+func (o *Options) forDial() (*Options, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	if o.Wires != nil || o.TLS != nil || o.Dial != nil || o.Authorize != nil {
+		return o.withDefaults() // those cannot be compared, or are not worth it
+	}
+	last := dialled.Load()
+	if last != nil && last.given.Logger == o.Logger && reflect.DeepEqual(&last.given, o) {
+		return last.made, nil
+	}
+	made, err := o.withDefaults()
+	if err == nil {
+		dialled.Store(&struct {
+			given Options
+			made  *Options
+		}{*o, made})
+	}
+	return made, err
 }
 
 // off is a duration that no timer reaches.

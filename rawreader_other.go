@@ -5,7 +5,7 @@ package serpy
 import "net"
 
 // A rawReader would wait for a socket without memory to read into; here nothing does.
-type rawReader struct{}
+type rawReader struct{ rest bool }
 
 func newRawReader(net.Conn) *rawReader { return nil }
 

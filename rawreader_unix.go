@@ -23,7 +23,10 @@ type rawReader struct {
 	in   *readBuffer
 	took int
 	err  error
+	rest bool     // leave when nothing is there, rather than wait
 	spin *spinner // of who waits now; nil: sleep at once
+
+	place restPlace // guarded by resting.mu
 }
 
 // newRawReader gives nil where conn is not exactly a socket of TCP or unix.
@@ -73,7 +76,10 @@ func (r *rawReader) tryRead(fd uintptr) bool {
 	}
 	if isErrno(err, syscall.EAGAIN) {
 		r.in.rest()
-		return false
+		if r.rest {
+			r.err = errAtRest
+		}
+		return r.rest
 	}
 	if err != nil {
 		r.err = &net.OpError{

@@ -21,7 +21,7 @@ import (
 // says otherwise; where ctx ends the attempts, that of the last one is behind its error.
 // Once there was a link, lost ones are made anew with backoff, until Close.
 func Dial(ctx context.Context, address string, o *Options) (*Connection, error) {
-	opt, err := o.withDefaults()
+	opt, err := o.forDial()
 	if err != nil {
 		return nil, err
 	}

@@ -360,7 +360,7 @@ func (s *Server) Connection(id string) (*Connection, bool) {
 func (s *Server) Events(ctx context.Context) iter.Seq2[*Connection, Event] {
 	return func(yield func(*Connection, Event) bool) {
 		for e := range s.events.all(ctx) {
-			if !yield(e.c, e.e) {
+			if !yield(e.c, shown(e.e)) {
 				return
 			}
 		}

@@ -49,7 +49,7 @@ func (c *Connection) attachLink(l *link) error {
 	c.arm(now)
 	c.kick()
 	c.mu.Unlock()
-	c.say(Connected{At: now, Resumed: resumed, Replayed: replayed, Peer: *l.peer})
+	c.say(linkUp{at: now, resumed: resumed, replayed: replayed, peer: l.peer})
 	return nil
 }
 
@@ -161,6 +161,11 @@ func (c *Connection) processed(m *Message, reason string, refused bool) {
 // arm sets the timer for what the session has to do next. c.mu is held.
 func (c *Connection) arm(now time.Time) {
 	t, ok := c.sess.Deadline()
+	if l := c.link; l != nil && l.lookAt != 0 {
+		if at := beginning.Add(l.lookAt); !ok || at.Before(t) {
+			t, ok = at, true
+		}
+	}
 	if !ok || !c.timerAt.IsZero() && !t.Before(c.timerAt) {
 		return
 	}
@@ -181,6 +186,10 @@ func (c *Connection) tick() {
 	c.timerAt = time.Time{}
 	if c.ended || c.link == nil {
 		return
+	}
+	if l := c.link; l.lookAt != 0 && now.Sub(beginning) >= l.lookAt {
+		l.lookAt = 0
+		l.rise()
 	}
 	c.sess.HandleTimeout(now)
 	if c.sess.AckDue(now, false) {

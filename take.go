@@ -33,7 +33,11 @@ func (c *Connection) Receive(ctx context.Context) (m Message, err error) {
 		} else if ok, err := c.take(&m); ok || err != nil {
 			return m, opError("receive", err)
 		}
-		if err := c.waitMessage(ctx); err != nil {
+		wait, err := c.mustSleep(ctx)
+		if wait { // here, as who waits for long should need little stack
+			err = c.sleep(ctx)
+		}
+		if err != nil {
 			return m, opError("receive", err)
 		}
 	}
@@ -49,6 +53,15 @@ func (c *Connection) handed() {
 // waitMessage waits until there may be something to take, and reads the link itself
 // if nobody does. Its error is that of ctx, or the end of the connection.
 func (c *Connection) waitMessage(ctx context.Context) error {
+	if wait, err := c.mustSleep(ctx); !wait {
+		return err
+	}
+	return c.sleep(ctx)
+}
+
+// mustSleep is waitMessage up to where somebody else has to bring something: then wait
+// is true, and sleep comes next.
+func (c *Connection) mustSleep(ctx context.Context) (wait bool, err error) {
 	q := &c.rq
 	c.mu.Lock()
 	l, end, cutOff := c.link, c.endError(), c.cutOff
@@ -56,42 +69,52 @@ func (c *Connection) waitMessage(ctx context.Context) error {
 	switch {
 	case end != nil:
 		if q.filled() {
-			return nil // it came between the look into the queue and the end
+			return false, nil // it came between the look into the queue and the end
 		}
-		return end
+		return false, end
 	case cutOff != nil:
 		q.signal()
-		return cutOff
+		return false, cutOff
 	case l != nil && l.readUntil(ctx, 0):
-		return c.wants(ctx)
+		return false, c.wants(ctx)
 	}
 	c.want()
 	q.sleepers.Add(1)
 	if q.filled() { // who took before us did not know that we wait
 		q.sleepers.Add(-1)
-		return nil
+		return false, nil
 	}
 	c.callReader()
-	if !q.sleep(ctx.Done()) {
+	return true, nil
+}
+
+// sleep waits for the queue's wake, which says the end of the connection, too. Many wait
+// here for long, so that it needs little stack.
+func (c *Connection) sleep(ctx context.Context) error {
+	q := &c.rq
+	if stop := ctx.Done(); stop == nil {
+		<-q.wake
+	} else if !q.sleepUntil(stop) {
 		q.sleepers.Add(-1)
 		return c.wants(ctx)
 	}
-	c.mu.Lock()
-	over := c.ended || c.cutOff != nil
-	c.mu.Unlock()
-	if over { // for the others who wait: each who wakes wakes the next
+	if c.isOver() { // for the others who wait: each who wakes wakes the next
 		q.signal()
 	}
 	return nil
 }
 
-// sleep waits for wake, which says the end of the connection, too; false: stop came
-// first. Many wait here for long, so that it needs little stack.
-func (q *receiveQueue) sleep(stop <-chan struct{}) bool {
-	if stop == nil {
-		<-q.wake
-		return true
-	}
+// isOver says that nobody should wait for a message any more.
+func (c *Connection) isOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended || c.cutOff != nil
+}
+
+// sleepUntil is false if stop came first.
+//
+//go:noinline
+func (q *receiveQueue) sleepUntil(stop <-chan struct{}) bool {
 	select {
 	case <-q.wake:
 		return true

@@ -23,12 +23,19 @@ type readTurn struct {
 	stop  atomic.Bool // readers that wait have to look up
 	timer *time.Timer
 	call  chan struct{} // capacity 1: the own reader is wanted
+	rests atomic.Bool   // the own reader has the turn, and no goroutine
+	away  atomic.Bool   // it has neither
+	waits atomic.Bool   // its goroutine waits for call
+	leave atomic.Bool   // which has gone on for long
 
 	// Of whoever has the turn.
-	woke    bool     // what was read woke somebody
-	got     bool     // messages came
-	spin    *spinner // who reads waits for it itself, and looks before it sleeps
-	spins   spinner
+	woke    bool            // what was read woke somebody
+	got     bool            // messages came
+	own     bool            // the own reader reads
+	calm    uint8           // reads of its that may rest at once, since the link was silent for long
+	short   bool            // the read deadline is that after which it rests
+	spin    *spinner        // who reads waits for it itself, and looks before it sleeps
+	spins   *spinner        // under Options.Spin, since somebody waited
 	broken  error           // how the link ended; the own reader sees to it
 	watched <-chan struct{} // the context that interrupts
 	unwatch func() bool
@@ -39,10 +46,51 @@ var errInterrupted = errors.New("interrupted")
 
 func (t *readTurn) take() bool { return t.taken.CompareAndSwap(false, true) }
 
+// summon calls the own reader.
+func (l *link) summon() {
+	t := &l.turn
+	poke(t.call)
+	if t.away.Load() && t.away.CompareAndSwap(true, false) {
+		go l.comeBack()
+	}
+}
+
+// comeBack is the own reader that was away.
+func (l *link) comeBack() {
+	t := &l.turn
+	select {
+	case <-t.call:
+	default:
+	}
+	if t.take() || l.awaitTurn() {
+		l.read()
+	}
+}
+
+// awaitTurn has the own reader wait until it is called, and has the turn. false: it is
+// away, and the caller is none any more.
+func (l *link) awaitTurn() bool {
+	t := &l.turn
+	for {
+		t.waits.Store(true)
+		<-t.call
+		t.waits.Store(false)
+		if t.leave.Swap(false) {
+			t.away.Store(true) // first: who gives the turn up now calls
+			if t.taken.Load() || !t.away.CompareAndSwap(true, false) {
+				return false
+			}
+		}
+		if t.take() {
+			return true
+		}
+	}
+}
+
 // callReader brings the link's own reader if nobody reads.
 func (l *link) callReader() {
 	if !l.turn.taken.Load() {
-		poke(l.turn.call)
+		l.summon()
 	}
 }
 
@@ -79,7 +127,7 @@ func (l *link) pass() {
 	t.used.Store(true)
 	t.taken.Store(false)
 	if broken || l.c.needsReader() {
-		poke(t.call)
+		l.summon()
 		return
 	}
 	if t.armed.CompareAndSwap(false, true) {
@@ -93,29 +141,113 @@ func (l *link) unread() {
 	t.armed.Store(false)
 	switch {
 	case t.taken.Load(): // who has it sets the timer again
+		if t.waits.Load() { // for one who may read for long
+			t.leave.Store(true)
+			poke(t.call)
+		}
 	case !t.used.Swap(false):
-		poke(t.call)
+		l.summon()
 	case t.armed.CompareAndSwap(false, true):
 		t.timer.Reset(readerBack)
 	}
 }
 
-// attend reads the link while nobody else does, to its end.
-func (l *link) attend() error {
+// calmReads is how many reads behind a long silence may rest: signs of life of both
+// sides and their answers come together.
+const calmReads = 2
+
+// errAtRest says that there was nothing to read, and nobody waited for it.
+var errAtRest = errors.New("nothing to read")
+
+// restSoon is how long the own reader waits itself for what comes next.
+const restSoon = 100 * time.Millisecond
+
+// asOwn says whether the own reader reads: what finds nothing may end then, rather than
+// wait, at once or soon.
+func (l *link) asOwn(own bool) {
+	t := &l.turn
+	if t.own = own && l.canRest; l.rawIn != nil {
+		l.rawIn.rest = t.own && t.calm > 0
+	}
+	if !t.own || t.calm > 0 || t.short {
+		return
+	}
+	if now := time.Now(); now.Sub(l.heard)+2*restSoon < l.c.opt.IdleTimeout {
+		t.short = true
+		_ = l.conn.SetReadDeadline(now.Add(restSoon))
+	}
+}
+
+// quiet says whether the own reader rests now that its short deadline has passed.
+func (l *link) quiet() bool {
+	if time.Since(l.heard) < restSoon {
+		_ = l.conn.SetReadDeadline(l.heard.Add(restSoon))
+		return false
+	}
+	l.setReadDeadline(l.heard)
+	return true
+}
+
+// rise starts the own reader if it rests. c.mu may be held.
+func (l *link) rise() {
+	if l.turn.rests.CompareAndSwap(true, false) {
+		go l.read()
+	}
+}
+
+// beginning is what lookAt of all links counts from.
+var beginning = time.Now()
+
+// lieDown has the own reader rest: it is started again when something comes, when the
+// link is cut, and when the idle timeout has passed. false: it has to go on. Otherwise
+// another may have started already, and the caller is none any more.
+func (l *link) lieDown() bool {
+	t, c := &l.turn, l.c
+	c.mu.Lock()
+	if idle := c.opt.IdleTimeout; idle < off {
+		l.lookAt = l.heard.Add(idle).Sub(beginning)
+		c.arm(time.Now())
+	}
+	t.rests.Store(true) // from here on the next may read
+	c.mu.Unlock()
+	return resting.await(l) || !t.rests.CompareAndSwap(true, false)
+}
+
+// attend reads the link while nobody else does, to its end, or until it rests or is away:
+// then gone is true, and read goes on some time.
+func (l *link) attend() (gone bool, err error) {
 	t := &l.turn
 	for t.broken == nil {
 		t.woke = false
-		if err := l.step(); err != nil && !errors.Is(err, errInterrupted) {
-			return err
+		heard := l.heard
+		l.asOwn(true)
+		err := l.step()
+		if errors.Is(err, errAtRest) {
+			if l.lieDown() {
+				return true, nil
+			}
+			l.canRest = false
+			continue
+		}
+		if err != nil && !errors.Is(err, errInterrupted) {
+			return false, err
+		}
+		if l.heard.Sub(heard) > restAfter {
+			t.calm = calmReads
+		} else if t.calm > 0 {
+			t.calm--
 		}
 		if l.shared && t.woke && !l.c.needsReader() { // it may come to read itself
 			l.pass()
-			for took := false; !took; took = t.take() {
-				<-t.call
+			if !l.awaitTurn() {
+				return true, nil
+			}
+			if t.calm = 0; !l.c.needsReader() { // nobody came for a while
+				t.calm = calmReads
 			}
 		}
 	}
-	return t.broken
+	return false, t.broken
 }
 
 // retire ends the turns: the link has ended, and its own reader has the last one.
@@ -138,12 +270,16 @@ func (l *link) readUntil(ctx context.Context, id uint64) (read bool) {
 	}
 	if t.broken != nil {
 		t.taken.Store(false)
-		poke(t.call)
+		l.summon()
 		return false
 	}
+	l.asOwn(false)
 	l.watch(ctx)
 	if c.opt.Spin {
-		t.spin = &t.spins
+		if t.spins == nil {
+			t.spins = &spinner{}
+		}
+		t.spin = t.spins
 	}
 	t.got = id == 0 && c.rq.filled()
 	for t.broken == nil && !t.got && (id == 0 || id > c.resolved.Load()) && ctx.Err() == nil {
