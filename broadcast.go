@@ -109,7 +109,33 @@ func encodeWhole(m *Message) (w wireMessage, err error) {
 // the policy is Block.
 func (c *Connection) cast(w *wireMessage, wait bool) (had, full bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	if had = c.castSmall(w); !had {
+		had, full = c.castAny(w, wait)
+	}
+	c.mu.Unlock()
+	return had, full
+}
+
+// castSmall is the way of nearly all that is cast: what stands in a castMemory, where
+// there is room and nothing else is to be done. c.mu is held.
+func (c *Connection) castSmall(w *wireMessage) bool {
+	if w == nil || w.unit == nil || !c.fits(len(w.unit)) {
+		return false
+	}
+	c.q.addShared(w)
+	c.q.accepted++
+	c.q.messages++
+	if len(c.rooms) > 0 {
+		c.passed++
+	}
+	if l := c.link; l == nil || !l.writing { // who writes looks again
+		c.kick()
+	}
+	return true
+}
+
+// castAny is cast for all others. c.mu is held.
+func (c *Connection) castAny(w *wireMessage, wait bool) (had, full bool) {
 	if c.sendError() != nil {
 		return true, false // it is going: nothing is missed that it could have had
 	}
