@@ -29,6 +29,7 @@ type handshake struct {
 	conn    net.Conn
 	addr    string
 	crowded bool // it gave way; guarded by Server.mu
+	heard   bool // the peer has said who it is; likewise
 }
 
 // accept takes links from a listener until it is closed. Trouble that may pass
@@ -100,6 +101,8 @@ func host(a net.Addr) string {
 	return a.Network()
 }
 
+// crowded takes a handshake that has to give way from the list: of the peers that have
+// not said who they are, as long as there are any. s.mu is held.
 func (s *Server) crowded() *handshake {
 	count := make(map[string]int)
 	for _, h := range s.handshakes {
@@ -107,13 +110,22 @@ func (s *Server) crowded() *handshake {
 	}
 	best := s.handshakes[0]
 	for _, h := range s.handshakes {
-		if count[h.addr] > count[best.addr] {
+		if best.heard && !h.heard || best.heard == h.heard && count[h.addr] > count[best.addr] {
 			best = h
 		}
 	}
 	s.endHandshake(best)
 	best.crowded = true
 	return best
+}
+
+// hear says that the peer of a handshake has said who it is: its link is about to be a
+// session's, and does not give way any more to one that has said nothing. false: it did.
+func (s *Server) hear(h *handshake) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h.heard = true
+	return !h.crowded
 }
 
 // endHandshake takes a handshake from the list. s.mu is held.
@@ -240,7 +252,9 @@ func (s *Server) shake(h *handshake) (c *Connection, l *link, err error) {
 	l.in = in
 	l.peer = peerOf(conn, addrString(conn), codec.Name())
 	if l.foreign != nil {
-		c, err = s.openForeign(h, l)
+		if err = errCrowded; s.hear(h) {
+			c, err = s.openForeign(h, l)
+		}
 		if err != nil {
 			l.in.close()
 			l = nil // nothing can be said to the peer
@@ -263,6 +277,9 @@ func (s *Server) shake(h *handshake) (c *Connection, l *link, err error) {
 	l.number = l.hello.Link
 	l.peer.Name, l.peer.Instance = l.hello.Name, l.hello.Instance
 	l.agree()
+	if !s.hear(h) {
+		return nil, l, errCrowded
+	}
 	c, err = s.open(h, l)
 	return c, l, err
 }
