@@ -181,8 +181,9 @@ func (q *receiveQueue) signal() {
 // filled says whether something waits.
 func (q *receiveQueue) filled() bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.regions.len() > 0
+	n := q.regions.len()
+	q.mu.Unlock()
+	return n > 0
 }
 
 // nothing says that there is nothing to take, nor to tell, nor how the stream ended.

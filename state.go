@@ -60,6 +60,7 @@ func (c *Connection) detachLink(l *link, err error) (end bool) {
 	broken := isProtocolError(err)
 	end = c.sess.LinkDown(broken)
 	if c.link == l {
+		c.q.talk(false)
 		c.blobsDown()
 		c.link = nil
 		c.state = Down
@@ -77,7 +78,7 @@ func (c *Connection) confirmed() {
 	before := c.q.messages
 	id := c.q.resolve(c.sess.Resolved(), c.resolved.Load())
 	c.resolveTo(id)
-	if c.q.groups.len() == 0 {
+	if c.q.groups.len() == 0 && !c.prompt.Load() {
 		c.prompt.Store(true)
 	}
 	if c.q.messages == before {
@@ -115,15 +116,14 @@ func (c *Connection) dropUnsendable(most int) {
 // taken tells the session what the application took.
 func (c *Connection) taken(f *freed) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if f.era != c.era {
-		return // of an earlier session
+	if f.era == c.era { // not of an earlier session
+		c.sess.Taken(f.unit, f.units, f.bytes)
+		for _, p := range f.processed {
+			c.sess.Processed(p[0], p[1], 0, 0, nil)
+		}
+		c.ackIfDue()
 	}
-	c.sess.Taken(f.unit, f.units, f.bytes)
-	for _, p := range f.processed {
-		c.sess.Processed(p[0], p[1], 0, 0, nil)
-	}
-	c.ackIfDue()
+	c.mu.Unlock()
 }
 
 // ackIfDue starts an acknowledgement that should not wait for data. c.mu is held.
