@@ -5,7 +5,7 @@ import "testing"
 // NoStock has no memory kept to serve again, until the test ends.
 func NoStock(t *testing.T) {
 	t.Helper()
-	for _, s := range []*stock{&chunkStock, &slabStock, &smallSlabStock, &smallStock, &mediumStock, &middleStock} {
+	for _, s := range stocks {
 		most := s.most
 		s.mu.Lock()
 		s.most, s.free = 0, nil
@@ -30,7 +30,7 @@ func NoStock(t *testing.T) {
 
 // Stocked is how many bytes the process keeps to serve again.
 func Stocked() (n int64) {
-	for _, s := range []*stock{&chunkStock, &slabStock, &smallSlabStock, &smallStock, &mediumStock, &middleStock} {
+	for _, s := range stocks {
 		s.mu.Lock()
 		n += int64(len(s.free) * s.size)
 		s.mu.Unlock()

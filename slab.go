@@ -23,6 +23,7 @@ type stock struct {
 	mu   sync.Mutex
 	size int
 	most int
+	low  int // the fewest that were free since the last shrink
 	free [][]byte
 }
 
@@ -36,6 +37,8 @@ var (
 	middleStock    = stock{size: middleChunk, most: 64}
 )
 
+var stocks = [...]*stock{&slabStock, &chunkStock, &smallSlabStock, &smallStock, &mediumStock, &middleStock}
+
 // get gives memory, new if there is no other.
 func (s *stock) get() (b []byte, isNew bool) {
 	s.mu.Lock()
@@ -43,6 +46,7 @@ func (s *stock) get() (b []byte, isNew bool) {
 		b = s.free[n-1]
 		s.free[n-1] = nil
 		s.free = s.free[:n-1]
+		s.low = min(s.low, n-1)
 		s.mu.Unlock()
 		return b, false
 	}
@@ -56,10 +60,14 @@ func (s *stock) put(b []byte) bool {
 		return false
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.free) >= s.most {
-		return false
+	n := len(s.free)
+	kept := n < s.most
+	if kept {
+		s.free = append(s.free, b[:0])
 	}
-	s.free = append(s.free, b[:0])
-	return true
+	s.mu.Unlock()
+	if n >= s.least() {
+		watch()
+	}
+	return kept
 }

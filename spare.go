@@ -13,6 +13,7 @@ type spare struct {
 	mu    sync.Mutex
 	most  int // bytes
 	bytes int // of all that is free
+	low   int // the fewest bytes that were since the last shrink
 	free  [][]byte
 }
 
@@ -34,6 +35,7 @@ func (s *spare) get(n int) []byte {
 		if b := s.free[i]; cap(b) >= n && cap(b) <= n+n/4 {
 			s.free = slices.Delete(s.free, i, i+1)
 			s.bytes -= cap(b)
+			s.low = min(s.low, s.bytes)
 			s.mu.Unlock()
 			return b
 		}
@@ -56,6 +58,7 @@ func (s *spare) put(b []byte) {
 		s.bytes -= cap(s.free[old])
 	}
 	s.free = slices.Delete(s.free, 0, old)
+	watch()
 }
 
 // spareSize rounds a size up, by an eighth of it at most.

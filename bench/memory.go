@@ -21,6 +21,11 @@ func (w work) single(idle int) func(p *pair) (reading, error) {
 // what the handshakes needed has gone by then, timers too.
 func settle(n int) { time.Sleep(min(time.Second, time.Duration(n)*time.Millisecond)) }
 
+// rested is how long both sides are silent until what they hold after a stream is
+// measured: a burst's memory is given back after one to two seconds without use, that of
+// the link with the first sign of life after one.
+const rested = 4 * time.Second
+
 // measureIdle is what n connections that do nothing hold, each.
 func measureIdle(p *pair, n int) (reading, error) {
 	server0, client0, err := p.both(order{Do: "memory"})
@@ -58,7 +63,7 @@ func measureGrowth(p *pair, few, most, all int) (r reading, err error) {
 			return reading{}, err
 		}
 		passed = stage.n
-		settle(passed)
+		time.Sleep(rested)
 		server, client, err := p.both(order{Do: "memory"})
 		if err != nil {
 			return reading{}, err

@@ -150,7 +150,7 @@ func growth(quick bool) []work {
 	}
 	return append(all, work{
 		name: "memory", title: "after " + grouped(many) + " messages", unit: bytesAll, ref: "serpy", alone: true, once: true, few: 100_000, many: many,
-		spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: 16},
+		spec: peer.Spec{Kind: peer.OneWay, Net: peer.TCP, Size: 16, Rest: true},
 	})
 }
 

@@ -48,6 +48,7 @@ type Spec struct {
 	Senders    int    // goroutines that send on one connection
 	Window     int    // messages under way
 	Depth      int    // messages in the queues
+	Rest       bool   // what the sides hold at rest is measured
 	Congestion string // of TCP; "" is the system's
 	Dir        string // for sockets and stores; it is the run's own, and removed
 }

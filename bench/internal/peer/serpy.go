@@ -19,6 +19,10 @@ const batch = 256
 // messages of 16 bytes.
 const depthQueue = 64 << 10
 
+// restBeat is the heartbeat where what is held at rest is measured, so that it need not
+// take as long as the default.
+const restBeat = 1200 * time.Millisecond
+
 func serpyPeers() []Peer {
 	variant := func(name, about string, lack func(Spec) string) Peer {
 		return Peer{Name: name, About: about, Module: "this tree", Lack: lack, Listen: serpyListen, Dial: serpyDial}
@@ -72,6 +76,9 @@ func serpyOptions(s Spec) *serpy.Options {
 	o := &serpy.Options{MaxConnections: -1, MaxHandshakes: -1}
 	o.Transport.Congestion = s.Congestion
 	o.Spin = variantOf(s) == "spin"
+	if s.Rest {
+		o.Heartbeat = restBeat // with a sign of life behind a second of silence memory is given back
+	}
 	var queue serpy.Queue
 	switch s.Kind {
 	case Depth:
