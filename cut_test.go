@@ -290,6 +290,7 @@ func TestLateHello(t *testing.T) {
 			assert.NotNil(t, late.Load())
 			assert.NoError(t, c.WaitConnected(ctx)) // the third
 			assert.Equal(t, 3, l.Dialled())
+			bubbleSleep(time.Millisecond) // the dialler knows first that the third is up
 			assert.Equal(t, 1, s.Stats().Handshaking, "the listener still waits for it")
 			late.Load().Resume()
 			bubbleSleep(100 * time.Millisecond)
