@@ -16,7 +16,7 @@ const farewell = 250 * time.Millisecond
 func (l *link) leave(err error) {
 	if l.accuse(err) {
 		end := time.AfterFunc(farewell, func() { _ = l.conn.Close() })
-		l.joinWriter()
+		l.writer.Wait()
 		drain(l.conn)
 		end.Stop()
 	}

@@ -3,7 +3,6 @@ package serpy
 import (
 	"runtime"
 	"sync/atomic"
-	"time"
 )
 
 // Sizes of receive memory, in bytes: it grows as reads fill it.
@@ -114,28 +113,7 @@ type readBuffer struct {
 	size           int    // of the next chunk
 	small          int    // how often in a row a chunk was much too large
 	cold           bool   // the link was at rest for long: its chunk is left
-	quick          int    // reads in a row that came soon after the one before
 }
-
-// A conversation is reads that come soon after one another: the next one will, too, and
-// memory that is small is kept for it rather than given back in between.
-const (
-	soon      = 10 * time.Millisecond
-	quickMost = 16 // in a row
-)
-
-// after says how long the link was silent before what came now.
-func (b *readBuffer) after(silent time.Duration) {
-	switch {
-	case silent > soon:
-		b.quick = 0
-	case b.quick < quickMost:
-		b.quick++
-	}
-}
-
-// talks says whether a conversation is under way.
-func (b *readBuffer) talks() bool { return b.quick == quickMost }
 
 // space makes room for a read and gives it. A chunk is left when less than a
 // quarter of it is free, unless what waits is all that is in it.
@@ -168,10 +146,6 @@ func (b *readBuffer) rest() {
 		return
 	}
 	size := len(b.chunk.buf)
-	if size == smallChunk && b.talks() {
-		b.parsed, b.filled, b.useful = 0, 0, 0
-		return
-	}
 	if b.size = size; b.filled > size/16 {
 		b.small = 0
 	} else if b.small++; b.small >= maxSmall {

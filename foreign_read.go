@@ -39,7 +39,7 @@ func (l *link) readForeign() error {
 		l.heard = time.Now()
 	}
 	close(f.ended)
-	l.joinWriter()
+	l.writer.Wait()
 	l.in.close()
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()

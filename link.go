@@ -47,7 +47,6 @@ type link struct {
 	// The reader's own: of whoever has the turn.
 	in     readBuffer
 	offset int64
-	clock  clock
 	heard  time.Time
 	frames []protocol.Frame
 	batch  []region
@@ -60,22 +59,19 @@ type link struct {
 	control  []byte
 	scratch  []byte
 	deadline time.Time
-	timing   clock
 
 	// Guarded by c.mu.
 	picked     []picked
 	blobBody   []byte
 	chunk      *blobChunk // of a blob, behind what was picked
 	writing    bool
-	inline     bool          // by a goroutine that does not count in writer
-	idle       chan struct{} // closed when it is done; nil: nobody waits for that
 	saidClose  bool
 	ackNow     bool
 	dead       bool
 	lookAt     time.Duration // since beginning: when a reader that rests has to look up at the latest; 0: never
 	accusation error         // the rule that the peer broke, to be said
 	err        error
-	writer     sync.WaitGroup // the flusher, or the writer of a foreign link
+	writer     sync.WaitGroup
 }
 
 func newLink(codec protocol.Codec, maxMessage int, conn net.Conn) *link {
@@ -166,7 +162,7 @@ func (l *link) end(err error) error {
 		err = l.c.peerClosed(l, l.closed)
 	}
 	l.leave(err)
-	l.joinWriter()
+	l.writer.Wait()
 	l.retire()
 	resting.forget(l)
 	l.in.close()
@@ -178,7 +174,6 @@ func (l *link) end(err error) error {
 
 // step reads once, and handles what came.
 func (l *link) step() error {
-	l.turn.known = false
 	buf := l.in.space()
 	if k := l.in.sparse; k != nil {
 		l.in.sparse = nil
@@ -235,13 +230,11 @@ func (l *link) fill(buf []byte) (n int, err error) {
 		}
 		n, err = l.readInto(buf)
 		if n > 0 {
-			now := l.clock.now()
-			silent := now.Sub(l.heard)
-			if silent > restAfter {
+			now := time.Now()
+			if now.Sub(l.heard) > restAfter {
 				l.in.cold = true
 				l.frames, l.batch = nil, nil
 			}
-			l.in.after(silent)
 			l.heard = now
 			return n, nil
 		}
@@ -330,7 +323,6 @@ func (l *link) handle(dry bool) (err error) {
 	replies := false
 	var answers []Message
 	c.mu.Lock()
-	c.q.talk(l.in.talks())
 	waiting := len(c.confirms)
 	for i := range l.frames {
 		f := &l.frames[i]
@@ -364,7 +356,6 @@ func (l *link) handle(dry bool) (err error) {
 		c.kick()
 	}
 	l.turn.woke = l.turn.woke || len(c.confirms) < waiting
-	l.turn.known, l.turn.asked = true, c.asksReader()
 	c.mu.Unlock()
 	if replies { // before the application may take the units apart
 		if c.replies == nil {

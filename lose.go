@@ -83,7 +83,7 @@ func (c *Connection) peerClosed(l *link, p *protocol.Close) error {
 	c.kick()
 	c.wakeRooms()
 	c.mu.Unlock()
-	l.joinWriter() // our answer; afterwards nothing is written
+	l.writer.Wait() // our answer; afterwards nothing is written
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closeNow = !again

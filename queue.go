@@ -64,7 +64,6 @@ type sendQueue struct {
 	largest  int  // payload of the largest message so far, at least
 	foreign  bool // nothing is cut into fragments
 	wholes   bool // keep the fragments of a message until all of it is resolved
-	talks    bool // a conversation is under way: a small slab is kept for the next message
 
 	cast      uint64 // which memory of a castMemory was referred to last
 	castBytes int    // that were referred to of it
@@ -382,20 +381,8 @@ func (q *sendQueue) release() {
 		q.drop()
 	}
 	if q.groups.len() == 0 && q.tail != nil && q.tail.groups == 0 {
-		if q.talks && cap(q.tail.buf) == smallSlab {
-			q.tail.buf = q.tail.buf[:0]
-			return
-		}
 		q.recycle(q.tail)
 		q.tail = nil
-	}
-}
-
-// talk says whether a conversation is under way.
-func (q *sendQueue) talk(on bool) {
-	if q.talks != on {
-		q.talks = on
-		q.release()
 	}
 }
 

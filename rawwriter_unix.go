@@ -3,6 +3,7 @@
 package serpy
 
 import (
+	"errors"
 	"net"
 	"syscall"
 
@@ -29,7 +30,7 @@ func newRawWriter(conn net.Conn) *rawWriter {
 	w.try = func(fd uintptr) bool {
 		for {
 			n, err := syscall.Write(int(fd), w.buf)
-			if !isErrno(err, syscall.EINTR) {
+			if !errors.Is(err, syscall.EINTR) {
 				w.took, w.err = max(n, 0), err
 				return true // never wait for the socket
 			}
@@ -44,7 +45,7 @@ func (w *rawWriter) write(b []byte) (n int, err error) {
 	w.buf, w.took, w.err = b, 0, nil
 	err = w.raw.Write(w.try)
 	w.buf = nil
-	if err == nil && !isErrno(w.err, syscall.EAGAIN) {
+	if err == nil && !errors.Is(w.err, syscall.EAGAIN) {
 		err = w.err
 	}
 	return w.took, err

@@ -175,9 +175,7 @@ func (c *Connection) resolveTo(id uint64) {
 		c.confirms[n].wake()
 		n++
 	}
-	if n > 0 {
-		c.confirms = slices.Delete(c.confirms, 0, n)
-	}
+	c.confirms = slices.Delete(c.confirms, 0, n)
 }
 
 // A nackMemory remembers the receipts that were resolved otherwise than by an ack:

@@ -181,9 +181,8 @@ func (q *receiveQueue) signal() {
 // filled says whether something waits.
 func (q *receiveQueue) filled() bool {
 	q.mu.Lock()
-	n := q.regions.len()
-	q.mu.Unlock()
-	return n > 0
+	defer q.mu.Unlock()
+	return q.regions.len() > 0
 }
 
 // nothing says that there is nothing to take, nor to tell, nor how the stream ended.

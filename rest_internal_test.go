@@ -3,7 +3,6 @@ package serpy
 import (
 	"bytes"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -29,49 +28,6 @@ func TestAReaderAtRestHoldsNothing(t *testing.T) {
 	require.Nil(t, b.chunk.buf)
 	require.Len(t, b.space(), smallChunk)
 	b.close()
-}
-
-// In a conversation the small chunk is kept between the reads, and with the first silence
-// it goes back.
-func TestAReaderInAConversationKeepsItsChunk(t *testing.T) {
-	var b readBuffer
-	round := func(silent time.Duration) (kept bool) {
-		b.after(silent)
-		b.space()
-		b.filled, b.parsed = 100, 100
-		b.rest()
-		return b.chunk.buf != nil
-	}
-	for range quickMost - 1 {
-		require.False(t, round(soon))
-	}
-	require.True(t, round(soon))
-	require.Zero(t, b.filled, "from the front")
-	require.True(t, round(0))
-	require.False(t, round(soon+1))
-	require.False(t, round(0))
-	b.close()
-}
-
-// A send queue keeps its small slab for the next message of a conversation, and gives it
-// back with its end.
-func TestASendQueueInAConversationKeepsItsSlab(t *testing.T) {
-	q := newSendQueue(false)
-	round := func() {
-		q.addMessage(0, 0, nil, []byte("hello"))
-		g := q.pick(q.next, 1, 100)
-		require.NotNil(t, g)
-		require.Zero(t, g.start, "from the front")
-		require.Equal(t, q.appended, q.resolve(q.next-1, 0))
-	}
-	round()
-	require.Nil(t, q.tail)
-	q.talk(true)
-	round()
-	require.NotNil(t, q.tail)
-	round()
-	q.talk(false)
-	require.Nil(t, q.tail)
 }
 
 // Reads that fill a chunk make the next one larger, also after a rest; a link that has

@@ -60,7 +60,6 @@ func (c *Connection) detachLink(l *link, err error) (end bool) {
 	broken := isProtocolError(err)
 	end = c.sess.LinkDown(broken)
 	if c.link == l {
-		c.q.talk(false)
 		c.blobsDown()
 		c.link = nil
 		c.state = Down
@@ -78,7 +77,7 @@ func (c *Connection) confirmed() {
 	before := c.q.messages
 	id := c.q.resolve(c.sess.Resolved(), c.resolved.Load())
 	c.resolveTo(id)
-	if c.q.groups.len() == 0 && !c.prompt.Load() {
+	if c.q.groups.len() == 0 {
 		c.prompt.Store(true)
 	}
 	if c.q.messages == before {
@@ -116,14 +115,15 @@ func (c *Connection) dropUnsendable(most int) {
 // taken tells the session what the application took.
 func (c *Connection) taken(f *freed) {
 	c.mu.Lock()
-	if f.era == c.era { // not of an earlier session
-		c.sess.Taken(f.unit, f.units, f.bytes)
-		for _, p := range f.processed {
-			c.sess.Processed(p[0], p[1], 0, 0, nil)
-		}
-		c.ackIfDue()
+	defer c.mu.Unlock()
+	if f.era != c.era {
+		return // of an earlier session
 	}
-	c.mu.Unlock()
+	c.sess.Taken(f.unit, f.units, f.bytes)
+	for _, p := range f.processed {
+		c.sess.Processed(p[0], p[1], 0, 0, nil)
+	}
+	c.ackIfDue()
 }
 
 // ackIfDue starts an acknowledgement that should not wait for data. c.mu is held.

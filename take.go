@@ -177,9 +177,7 @@ func (c *Connection) take(m *Message) (ok bool, err error) {
 	case !ok:
 		return false, nil
 	case !more:
-		if !c.prompt.Load() {
-			c.prompt.Store(true) // what is sent now may be an answer
-		}
+		c.prompt.Store(true) // what is sent now may be an answer
 	case q.sleepers.Load() > 0:
 		q.signal() // for the next who waits
 	}

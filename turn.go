@@ -28,13 +28,9 @@ type readTurn struct {
 	waits atomic.Bool   // its goroutine waits for call
 	leave atomic.Bool   // which has gone on for long
 
-	called atomic.Bool // somebody asked for the own reader: who passes has to look
-
 	// Of whoever has the turn.
 	woke    bool            // what was read woke somebody
 	got     bool            // messages came
-	asked   bool            // what asksReader said when the last read was handled,
-	known   bool            // if it was
 	own     bool            // the own reader reads
 	calm    uint8           // reads of its that may rest at once, since the link was silent for long
 	short   bool            // the read deadline is that after which it rests
@@ -93,7 +89,6 @@ func (l *link) awaitTurn() bool {
 
 // callReader brings the link's own reader if nobody reads.
 func (l *link) callReader() {
-	l.turn.called.Store(true) // first: who passes meanwhile sees it
 	if !l.turn.taken.Load() {
 		l.summon()
 	}
@@ -117,11 +112,6 @@ func (c *Connection) needsReader() bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.asksReader()
-}
-
-// asksReader is needsReader but for who waits for a message. c.mu is held.
-func (c *Connection) asksReader() bool {
 	return len(c.confirms) > 0 || len(c.rooms) > 0 || len(c.requests) > 0 || c.closing || c.blobsWait()
 }
 
@@ -132,19 +122,15 @@ func (l *link) pass() {
 		t.armed.Store(true) // first: the timer may be faster than we are
 		t.timer = time.AfterFunc(readerBack, l.unread)
 	}
-	broken, known, asked := t.broken != nil, t.known, t.asked
-	t.spin, t.known = nil, false
-	if !t.used.Load() {
-		t.used.Store(true)
-	}
+	broken := t.broken != nil
+	t.spin = nil
+	t.used.Store(true)
 	t.taken.Store(false)
-	switch { // what is known is of before the turn was free: whoever came since has called
-	case broken, known && asked, known && l.c.rq.sleepers.Load() > 0,
-		(!known || t.called.Load() && t.called.Swap(false)) && l.c.needsReader():
+	if broken || l.c.needsReader() {
 		l.summon()
 		return
 	}
-	if !t.armed.Load() && t.armed.CompareAndSwap(false, true) {
+	if t.armed.CompareAndSwap(false, true) {
 		t.timer.Reset(readerBack)
 	}
 }
@@ -218,7 +204,6 @@ var beginning = time.Now()
 func (l *link) lieDown() bool {
 	t, c := &l.turn, l.c
 	c.mu.Lock()
-	c.q.talk(false)
 	if idle := c.opt.IdleTimeout; idle < off {
 		l.lookAt = l.heard.Add(idle).Sub(beginning)
 		c.arm(time.Now())
@@ -238,8 +223,6 @@ func (l *link) attend() (gone bool, err error) {
 		l.asOwn(true)
 		err := l.step()
 		if errors.Is(err, errAtRest) {
-			l.in.quick = 0
-			l.in.rest()
 			if l.lieDown() {
 				return true, nil
 			}

@@ -74,8 +74,9 @@ func (c *Connection) writeNow() {
 		c.mu.Unlock()
 		return
 	}
-	l.writing, l.inline = true, true
-	now := l.timing.now()
+	l.writing = true
+	l.writer.Add(1)
+	now := time.Now()
 	err := l.pick(now)
 	c.mu.Unlock()
 	if err == nil {
@@ -84,47 +85,18 @@ func (c *Connection) writeNow() {
 	if err == nil {
 		err = l.writeSome(now)
 	}
-	c.mu.Lock()
 	if err == nil && len(l.rest) > 0 {
-		l.writer.Add(1)
-		l.endInline()
-		c.mu.Unlock()
 		go l.flush(true)
 		return
 	}
-	l.endInline()
+	c.mu.Lock()
 	l.endTurn(err)
 	c.kick() // for what came meanwhile
 	c.mu.Unlock()
+	l.writer.Done()
 	if err != nil {
 		l.cut()
 	}
-}
-
-// endInline says that who wrote himself is done. c.mu is held.
-func (l *link) endInline() {
-	if l.inline = false; l.idle != nil {
-		close(l.idle)
-		l.idle = nil
-	}
-}
-
-// joinWriter waits until nobody writes, or until whoever begins now finds that he must
-// not.
-func (l *link) joinWriter() {
-	c := l.c
-	c.mu.Lock()
-	for l.inline {
-		if l.idle == nil {
-			l.idle = make(chan struct{})
-		}
-		idle := l.idle
-		c.mu.Unlock()
-		<-idle
-		c.mu.Lock()
-	}
-	c.mu.Unlock()
-	l.writer.Wait()
 }
 
 // hasWork says whether the writer would find something. c.mu is held.
@@ -310,13 +282,12 @@ func (l *link) pickGroups(now time.Time) {
 		if g.first >= c.sess.Next() {
 			c.sess.Written(g.count, n)
 		}
-		l.picked = append(l.picked, picked{})
-		p := &l.picked[len(l.picked)-1]
-		p.index, p.ref, p.sum, p.summed = c.q.unsent-1, g.ref, g.sum, g.summed
+		p := picked{index: c.q.unsent - 1, ref: g.ref, sum: g.sum, summed: g.summed}
 		p.buf = g.slab.buf[g.start:g.end]
 		p.follow = before != nil && before.slab == g.slab && before.end == g.start && before.ref == nil
 		p.frame = c.sess.Head(now, protocol.KindData, g.first, g.count)
 		p.frame.Flags = g.flags | l.noSum
+		l.picked = append(l.picked, p)
 		c.q.pinned = true
 		total += n
 		before = g

@@ -35,7 +35,7 @@ func linked(t *testing.T) (c *Connection, far net.Conn) {
 	c.mu.Unlock()
 	t.Cleanup(func() {
 		l.fail(net.ErrClosed)
-		l.joinWriter()
+		l.writer.Wait()
 		_ = far.Close()
 	})
 	h := c.hello(l)

@@ -161,14 +161,13 @@ func (s *Session) HandleFrame(now time.Time, f *protocol.Frame) (v Verdict, err 
 	if f.Kind == protocol.KindHello || f.Kind == protocol.KindRefuse {
 		return v, protocol.Errorf("5", "a %v frame on an open link", f.Kind)
 	}
-	o := &s.out
-	received, processed, limitUnits, limitBytes := o.received, o.processed, o.limitUnits, o.limitBytes
+	was := s.out
 	if err := s.handleNumbers(f); err != nil {
 		return v, err
 	}
 	if s.ctl.closed && f.Kind != protocol.KindClose {
 		// Our numbers were final: nothing is received any more.
-		v.Confirmed = o.received != received || o.processed != processed
+		v.Confirmed = s.out.received != was.received || s.out.processed != was.processed
 		return v, nil
 	}
 	if f.Kind == protocol.KindBlob {
@@ -178,11 +177,11 @@ func (s *Session) HandleFrame(now time.Time, f *protocol.Frame) (v Verdict, err 
 			return v, err
 		}
 		v.Units = f.Count > 0
-	} else if err := s.handleControl(now, f, &v, processed); err != nil {
+	} else if err := s.handleControl(now, f, &v, was.processed); err != nil {
 		return v, err
 	}
-	v.Confirmed = o.received != received || o.processed != processed
-	v.Room = o.limitUnits != limitUnits || o.limitBytes != limitBytes
+	v.Confirmed = s.out.received != was.received || s.out.processed != was.processed
+	v.Room = s.out.limitUnits != was.limitUnits || s.out.limitBytes != was.limitBytes
 	return v, nil
 }
 
