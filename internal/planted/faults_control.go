@@ -41,8 +41,8 @@ var controlFaults = []fault{
 	{
 		name: "control/confirmed-behind-close", file: "internal/session/control.go", tests: ofSession,
 		in:     `		// Our numbers were final`,
-		old:    `v.Confirmed = o.received != received || o.processed != processed`,
-		bad:    `v.Confirmed = o.processed != processed`,
+		old:    `v.Confirmed = s.out.received != was.received || s.out.processed != was.processed`,
+		bad:    `v.Confirmed = s.out.processed != was.processed`,
 		breaks: "receipts are not resolved while closing",
 	},
 	{
