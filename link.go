@@ -65,6 +65,7 @@ type link struct {
 	blobBody   []byte
 	chunk      *blobChunk // of a blob, behind what was picked
 	writing    bool
+	stream     stream
 	saidClose  bool
 	ackNow     bool
 	dead       bool
@@ -169,6 +170,7 @@ func (l *link) end(err error) error {
 	l.frames, l.batch = nil, nil // they keep what was read
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
+	l.stream.end()
 	return l.err
 }
 
@@ -372,7 +374,7 @@ func (l *link) handle(dry bool) (err error) {
 	}
 	if answer { // somebody waits for it; the reader never waits for it to be written
 		c.mu.Lock()
-		c.writeNow()
+		c.writeNow(false)
 	}
 	l.wake()
 	return err

@@ -89,7 +89,7 @@ func (r Receipt) wait(ctx context.Context) error {
 func (c *Connection) waitResolved(ctx context.Context, id uint64) error {
 	c.mu.Lock()
 	l := c.link
-	c.mu.Unlock()
+	c.hurry()
 	for l != nil && l.readUntil(ctx, id) {
 		if resolved, err := c.outcome(id); resolved {
 			return err

@@ -265,7 +265,7 @@ func (c *Connection) admit(ctx context.Context, w *wireMessage, wait bool) (id u
 			c.rooms = append(c.rooms, turn)
 			c.slowPeer()
 		}
-		c.mu.Unlock()
+		c.hurry()
 		c.callReader()
 		select {
 		case <-turn:

@@ -65,7 +65,7 @@ func (c *Connection) mustSleep(ctx context.Context) (wait bool, err error) {
 	q := &c.rq
 	c.mu.Lock()
 	l, end, cutOff := c.link, c.endError(), c.cutOff
-	c.mu.Unlock()
+	c.hurry()
 	switch {
 	case end != nil:
 		if q.filled() {

@@ -57,7 +57,14 @@ func (c *Connection) dispatch(awaited bool) {
 	case l != nil && l.writing: // who writes looks again
 		c.mu.Unlock()
 	case awaited || c.prompt.Load() && c.prompt.Swap(false):
-		c.writeNow()
+		c.writeNow(false)
+	case l != nil && l.stream.on && c.stage.list.len() == 0:
+		if c.q.full() == 0 {
+			c.mu.Unlock()
+			return
+		}
+		l.stream.wrote = true
+		c.writeNow(true)
 	default:
 		c.kick()
 		c.mu.Unlock()
@@ -66,9 +73,13 @@ func (c *Connection) dispatch(awaited bool) {
 
 // writeNow is kick by one who writes himself. It never waits for the link: what that
 // does not take is the flusher's, which is then the writer, so that nobody can get
-// in between. c.mu is held, and is not any more when it returns.
-func (c *Connection) writeNow() {
+// in between. full says to leave the group to which units can still be added, if there
+// are others. c.mu is held, and is not any more when it returns.
+func (c *Connection) writeNow(full bool) {
 	l := c.link
+	if l != nil {
+		l.stream.all = l.stream.all || !full
+	}
 	if !c.mayWrite(l) || l.raw == nil || l.accusation != nil || c.sess.CloseDue() { // behind those the link is closed
 		c.kick()
 		c.mu.Unlock()
@@ -110,6 +121,9 @@ func (c *Connection) hasWork(l *link) bool {
 	if c.q.unsent >= c.q.groups.len() && c.stage.list.len() == 0 {
 		return c.sess.CloseDue()
 	}
+	if l.stream.leaves() && !c.closing && c.stage.list.len() == 0 && c.q.full() == 0 {
+		return false
+	}
 	units, _ := c.sess.Credit()
 	return units > 0 || c.q.unsent < c.q.groups.len() && c.q.groups.at(c.q.unsent).first < c.sess.Next()
 }
@@ -146,6 +160,10 @@ func (l *link) next(err *error) (more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l.unpin()
+	if l.stream.leaves() && !c.hasWork(l) {
+		l.endTurn(*err)
+		return false
+	}
 	if *err == nil && !l.dead {
 		*err = l.pick(time.Now())
 	}
@@ -153,13 +171,14 @@ func (l *link) next(err *error) (more bool) {
 		l.endTurn(*err)
 		return false
 	}
+	l.found()
 	return true
 }
 
 // endTurn ends the turn of the writer. c.mu is held.
 func (l *link) endTurn(err error) {
 	l.unpin()
-	l.writing = false
+	l.writing, l.stream.rounds = false, 0
 	if err != nil {
 		l.kill(err)
 	}
@@ -273,9 +292,13 @@ func (l *link) pickGroups(now time.Time) {
 	var before *group
 	for total := 0; total < most; {
 		c.unstage()
+		if l.stream.leaves() && total > 0 && c.q.full() == 0 {
+			return
+		}
 		units, room := c.sess.Credit()
 		g := c.q.pick(c.sess.Next(), units, room)
 		if g == nil {
+			l.stream.all = l.stream.all && c.q.unsent < c.q.groups.len()
 			return
 		}
 		n := g.bytes()

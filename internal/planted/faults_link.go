@@ -103,6 +103,18 @@ var linkFaults = []fault{
 		breaks: "a session whose peer breaks rules goes on for ever",
 	},
 	{
+		name: "stream/nobody-hurries", file: "stream.go", tests: ofRoot,
+		old:    `func (s *stream) leaves() bool { return s.on && !s.all }`,
+		bad:    `func (s *stream) leaves() bool { return s.on }`,
+		breaks: "who waits waits for what nobody writes",
+	},
+	{
+		name: "stream/nobody-looks", file: "stream.go", tests: ofRoot,
+		old:    `s.on = false`,
+		bad:    `s.on = true`,
+		breaks: "the rest of a stream is never written",
+	},
+	{
 		name: "write/two-writers", file: "write.go", tests: ofRoot,
 		old:    `return l != nil && !l.writing && !l.dead && !l.saidClose && c.hasWork(l)`,
 		bad:    `return l != nil && !l.dead && !l.saidClose && c.hasWork(l)`,
