@@ -35,7 +35,9 @@ type Options struct {
 	SilentWire time.Duration
 	// TLS is for tls:// addresses; nil is the system's roots (c), an error (s).
 	TLS *tls.Config
-	// Dial (c) is used instead of ours; it gets the address as it was given.
+	// Dial (c) is used instead of ours; it gets the address as it was given. A link
+	// over its conn keeps a goroutine while it is idle, so that it notices if the conn
+	// is closed by who made it.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 	// Authorize (s) is asked in the handshake, once a session, and again when
 	// the TLS identity changed. The error's text goes to the peer, which gets

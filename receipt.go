@@ -54,6 +54,8 @@ func (r Receipt) Done() <-chan struct{} {
 	if !r.c.await(r.id, confirm{id: r.id, ch: ch, once: true}) {
 		close(ch)
 	}
+	r.c.mu.Lock()
+	r.c.hurry()
 	r.c.callReader()
 	return ch
 }

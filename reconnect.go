@@ -248,6 +248,7 @@ func (c *Connection) connect(ctx context.Context, attempt int) (*link, error) {
 		return nil, &LinkError{Op: "dial", Addr: c.address, Attempt: attempt, Err: err}
 	}
 	l := newLink(c.codec, c.opt.MaxMessage, conn)
+	l.canRest = l.canRest && c.opt.Dial == nil // who made the conn may close it: an epoll is not told
 	l.c = c
 	l.peer = peerOf(conn, c.address, c.codec.Name())
 	if c.caps.Resume {

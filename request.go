@@ -52,7 +52,7 @@ func (c *Connection) Request(ctx context.Context, m Message) (Message, error) {
 	if n, why := c.nacks.lostIn(r.id, r.id); n > 0 { // meanwhile: nobody will answer
 		r.err, ended = unconfirmed(why), true
 	}
-	c.mu.Unlock()
+	c.hurry()
 	if ended {
 		poke(r.ch)
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // A restPlace is where a link is in resting; no is 0.
@@ -106,6 +107,9 @@ func (r *rest) open() error {
 	}
 	epoll := os.NewFile(uintptr(fd), "epoll")
 	raw, err := epoll.SyscallConn()
+	if err == nil {
+		err = epoll.SetReadDeadline(time.Time{}) // which fails if the runtime cannot wait for it
+	}
 	if err != nil {
 		_ = epoll.Close()
 		return err

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -88,4 +90,51 @@ func TestALinkThatRestsNoticesSilence(t *testing.T) {
 		}
 	}
 	<-c.Done()
+}
+
+// Who made a conn may close it: an epoll is not told of that, so that such a link does
+// not rest.
+func TestAConnThatItsMakerCloses(t *testing.T) {
+	s, err := serpy.Listen("tcp://127.0.0.1:0", &serpy.Options{Heartbeat: -1})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	made := make(chan net.Conn, 1)
+	before := runtime.NumGoroutine()
+	c := dial(t, s, &serpy.Options{
+		Heartbeat: -1, IdleTimeout: -1, Reconnect: serpy.Reconnect{Off: true},
+		Dial: func(ctx context.Context, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(address, "tcp://"))
+			made <- conn
+			return conn, err
+		},
+	})
+	eventually(t, func() bool { return runtime.NumGoroutine() <= before+2 }) // the listener's side rests
+	require.NoError(t, (<-made).Close())
+	<-c.Done()
+}
+
+// A bubble of virtual time may have links over real sockets, while others rest outside.
+func TestARealLinkInABubble(t *testing.T) {
+	s, err := serpy.Listen("tcp://127.0.0.1:0", nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	before := runtime.NumGoroutine()
+	dial(t, s, nil)
+	eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 })
+	synctest.Test(t, func(t *testing.T) {
+		s, err := serpy.Listen("tcp://127.0.0.1:0", nil)
+		require.NoError(t, err)
+		c, err := serpy.Dial(t.Context(), s.Address(), &serpy.Options{Name: "in the bubble"})
+		require.NoError(t, err)
+		other, err := s.Accept(t.Context())
+		require.NoError(t, err)
+		for range 3 {
+			require.NoError(t, c.SendAcked(t.Context(), []byte("there")))
+			m, err := other.Receive(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, "there", m.String())
+		}
+		require.NoError(t, c.Close())
+		require.NoError(t, s.Close())
+	})
 }

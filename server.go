@@ -92,7 +92,8 @@ func Listen(address string, o *Options) (*Server, error) {
 	return newServer(l, opt), nil
 }
 
-// NewServer serves on the caller's listener, which the server then owns.
+// NewServer serves on the caller's listener, which the server then owns, with the conns that
+// it gives: nobody else may close them.
 func NewServer(l net.Listener, o *Options) (*Server, error) {
 	opt, err := o.forServer()
 	if err != nil {

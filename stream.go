@@ -15,6 +15,7 @@ type stream struct {
 	rounds int  // how often in a row the flusher found more to write
 	wrote  bool // who sends has written since it was looked after
 	all    bool // somebody waits: what is left is written, too
+	late   bool // it was looked after while somebody wrote: endTurn sets the timer
 	timer  *time.Timer
 }
 
@@ -60,7 +61,9 @@ func (l *link) lookAfter() {
 	defer c.mu.Unlock()
 	switch {
 	case l.dead || c.link != l:
-	case s.wrote || l.writing:
+	case l.writing:
+		s.wrote, s.late = false, true
+	case s.wrote:
 		s.wrote = false
 		s.timer.Reset(streamLook)
 	default:
@@ -72,8 +75,8 @@ func (l *link) lookAfter() {
 // hurry has what is left of a stream written, for one who is about to wait. c.mu is
 // held, and is not any more when it returns.
 func (c *Connection) hurry() {
-	if l := c.link; l != nil && l.stream.on && !l.writing && c.q.unsent < c.q.groups.len() {
-		c.writeNow(false)
+	if l := c.link; l != nil && l.stream.on && c.q.unsent < c.q.groups.len() {
+		c.writeNow(false) // while somebody writes: he writes the rest, too
 		return
 	}
 	c.mu.Unlock()

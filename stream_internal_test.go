@@ -37,6 +37,14 @@ func TestWhoWaitsWritesWhatAStreamLeft(t *testing.T) {
 			_, err := c.Receive(ctx)
 			return err
 		},
+		"for a channel": func(ctx context.Context, _ *Connection, r Receipt) error {
+			select {
+			case <-r.Done():
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
 		"for the end": func(ctx context.Context, c *Connection, _ Receipt) error { return c.CloseSend(ctx) },
 	}
 	for name, wait := range waits {
@@ -58,6 +66,57 @@ func TestWhoWaitsWritesWhatAStreamLeft(t *testing.T) {
 			require.NoError(t, <-done)
 		})
 	}
+}
+
+// A request is written at once, although a stream leaves the last group.
+func TestARequestInAStream(t *testing.T) {
+	a, b := streamPair(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	go func() {
+		_ = b.Handle(ctx, func(ctx context.Context, m Message) error { return m.Reply(ctx, TextMessage("yes")) })
+	}()
+	m, err := a.Request(ctx, TextMessage("well?"))
+	require.NoError(t, err)
+	require.Equal(t, "yes", m.String())
+}
+
+// Who waits while a sender writes a full group has the rest written, too.
+func TestWhoWaitsBesideAWriter(t *testing.T) {
+	a, _ := streamPair(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	r, err := a.SendMessage(ctx, Message{Data: []byte("left"), Mode: Acked})
+	require.NoError(t, err)
+	a.mu.Lock()
+	l := a.link
+	l.writing = true // as a sender does, who writes outside of the mutex
+	a.hurry()
+	a.mu.Lock()
+	l.endTurn(nil)
+	a.kick()
+	a.mu.Unlock()
+	require.NoError(t, r.Wait(ctx))
+}
+
+// A stream whose writer waits for the link is looked after again when that has gone on.
+func TestALateLookAtAStream(t *testing.T) {
+	a, b := streamPair(t)
+	a.mu.Lock()
+	l := a.link
+	l.stream.timer = time.AfterFunc(time.Hour, l.lookAfter)
+	l.writing = true
+	a.mu.Unlock()
+	l.lookAfter()
+	require.NoError(t, a.Send(t.Context(), []byte("left")))
+	a.mu.Lock()
+	require.True(t, l.stream.late)
+	l.endTurn(nil)
+	a.mu.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err := b.Receive(ctx) // although nobody waits at a
+	require.NoError(t, err)
 }
 
 // Senders write full groups themselves; the rest is written when the stream is looked

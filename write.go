@@ -179,6 +179,10 @@ func (l *link) next(err *error) (more bool) {
 func (l *link) endTurn(err error) {
 	l.unpin()
 	l.writing, l.stream.rounds = false, 0
+	if l.stream.late {
+		l.stream.late = false
+		l.stream.timer.Reset(streamLook)
+	}
 	if err != nil {
 		l.kill(err)
 	}
