@@ -73,7 +73,7 @@ func (d *decoder) Decode(b []byte) (protocol.Frame, int, error) {
 		n, end, err := d.find(b[at:])
 		switch {
 		case err != nil:
-			err = errLargeBlock
+			err = d.large()
 		case end > 0 && !d.over(n):
 			err = d.line(&r, b[at:], n)
 		default:
@@ -139,6 +139,15 @@ func (d *decoder) over(n int) bool {
 		return d.state.text > d.longest || d.state.size > d.limit
 	}
 	return len(d.part)+n > d.longest
+}
+
+// large says what a block that is too large ends the link with: under Refuse the line may
+// have been too long before the last digit of its length.
+func (d *decoder) large() error {
+	if s := &d.state; d.long == Refuse && (s.text-1 > d.longest || s.size-1 > d.limit) {
+		return errTooLong
+	}
+	return errLargeBlock
 }
 
 // odd takes the first line of b[at:], n bytes of which are there, if it is not one
