@@ -85,6 +85,22 @@ func pickAll(q *sendQueue, units uint64) {
 	}
 }
 
+// requireAlike holds two queues to the same groups and counts.
+func requireAlike(t *testing.T, want, got *sendQueue) {
+	t.Helper()
+	require.Equal(t, want.groups.len(), got.groups.len())
+	for i := range want.groups.len() {
+		a, b := *want.groups.at(i), *got.groups.at(i)
+		require.Equal(t, a.slab.buf[a.start+protocol.HeadSize:a.end], b.slab.buf[b.start+protocol.HeadSize:b.end])
+		a.slab, b.slab = nil, nil
+		require.Equal(t, a, b)
+	}
+	require.Equal(t, want.next, got.next)
+	require.Equal(t, want.appended, got.appended)
+	require.Equal(t, want.bytes, got.bytes)
+	require.Equal(t, want.largest, got.largest)
+}
+
 // The short way of a message leaves the queue as the long one does.
 func TestAddSmallIsAddMessage(t *testing.T) {
 	short, long := newSendQueue(false), newSendQueue(false)
@@ -107,17 +123,7 @@ func TestAddSmallIsAddMessage(t *testing.T) {
 		}
 	}
 	require.Greater(t, taken, 2500)
-	require.Equal(t, long.groups.len(), short.groups.len())
-	for i := range long.groups.len() {
-		a, b := *long.groups.at(i), *short.groups.at(i)
-		require.Equal(t, a.slab.buf[a.start+protocol.HeadSize:a.end], b.slab.buf[b.start+protocol.HeadSize:b.end])
-		a.slab, b.slab = nil, nil
-		require.Equal(t, a, b)
-	}
-	require.Equal(t, long.next, short.next)
-	require.Equal(t, long.appended, short.appended)
-	require.Equal(t, long.bytes, short.bytes)
-	require.Equal(t, long.largest, short.largest)
+	requireAlike(t, &long, &short)
 }
 
 // A row of messages leaves the queue as one after another would, and ends where one does
@@ -147,17 +153,7 @@ func TestAddRowIsAddSmall(t *testing.T) {
 		}
 	}
 	require.Greater(t, taken, 4800)
-	require.Equal(t, one.groups.len(), row.groups.len())
-	for i := range one.groups.len() {
-		a, b := *one.groups.at(i), *row.groups.at(i)
-		require.Equal(t, a.slab.buf[a.start+protocol.HeadSize:a.end], b.slab.buf[b.start+protocol.HeadSize:b.end])
-		a.slab, b.slab = nil, nil
-		require.Equal(t, a, b)
-	}
-	require.Equal(t, one.next, row.next)
-	require.Equal(t, one.appended, row.appended)
-	require.Equal(t, one.bytes, row.bytes)
-	require.Equal(t, one.largest, row.largest)
+	requireAlike(t, &one, &row)
 
 	row.addMessage(0, 0, nil, nil)
 	small := []Message{{Data: make([]byte, 100)}, {Data: make([]byte, 100)}, {Data: make([]byte, 101)}, {Tag: 1}}
