@@ -99,7 +99,7 @@ const failures = 2
 func (b *bench) run(ctx context.Context) error {
 	start := time.Now()
 	b.extra = starting
-	todo := b.count()
+	total := b.count()
 	known := make([]int, len(b.cells))
 	failed := make([]int, len(b.cells))
 	done := 0
@@ -112,9 +112,9 @@ func (b *bench) run(ctx context.Context) error {
 			if c.work.once && round > 0 {
 				continue
 			}
-			b.step(done, todo, fmt.Sprintf("round %d of %d: %s", round+1, b.rounds, c.name()))
+			b.step(done, total, fmt.Sprintf("round %d of %d: %s", round+1, b.rounds, c.name()))
 			if failed[i] < failures {
-				r, n, err := b.measure(ctx, c, b.share(time.Since(start), todo-done), known[i])
+				r, n, err := b.measure(ctx, c, b.share(time.Since(start), total-done), known[i])
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
@@ -128,7 +128,7 @@ func (b *bench) run(ctx context.Context) error {
 			done++
 		}
 	}
-	b.step(todo, todo, "done")
+	b.step(total, total, "done")
 	return nil
 }
 
