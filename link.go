@@ -191,7 +191,8 @@ func (l *link) step() error {
 		return &LinkError{Op: "read", Addr: l.peer.Address, Err: err}
 	}
 	l.in.filled += n
-	return l.parse(n < l.in.room)
+	l.turn.dry = n < l.in.room
+	return l.parse(l.turn.dry)
 }
 
 func (l *link) setReadDeadline(from time.Time) {

@@ -52,8 +52,12 @@ type sendQueue struct {
 	unsent int  // index of the first group that the present link has not been given
 	pinned bool // a write is using groups: none is forgotten
 
-	tail  *slab // being filled; nil: none
-	spare *slab // without memory; nil: none
+	tail   *slab  // being filled; nil: none
+	spare  *slab  // without memory; nil: none
+	grew   bool   // a small slab was not enough, since the queue was last empty
+	bursts bool   // nor before that
+	begun  uint64 // appended when it was last empty
+	alone  bool   // few messages came between the last two times that it was empty
 
 	next     uint64 // number of the next unit
 	accepted uint64 // ID of the last message that was accepted
@@ -222,13 +226,17 @@ func (q *sendQueue) room(n int) {
 		return
 	}
 	old := q.tail
-	switch {
-	case q.groups.len() == 0 && n <= smallSlab:
+	size := slabSize(q.bytes)
+	if q.groups.len() == 0 && q.bursts {
+		size = mediumSlab
+	}
+	q.grew = q.grew || q.groups.len() > 0 || n > smallSlab
+	if size == smallSlab && n <= smallSlab {
 		q.smallTail()
-	case n <= largeSlab:
-		buf, _ := slabStock.get()
+	} else if s := slabStockOf(max(size, n)); s != nil {
+		buf, _ := s.get()
 		q.tail = &slab{buf: buf}
-	default:
+	} else {
 		q.tail = &slab{buf: make([]byte, 0, n)}
 	}
 	if old != nil && old.groups == 0 {
@@ -252,7 +260,9 @@ func (q *sendQueue) recycle(s *slab) {
 		q.spare = s
 		return
 	}
-	slabStock.put(s.buf)
+	if of := slabStockOf(cap(s.buf)); of != nil {
+		of.put(s.buf)
+	}
 }
 
 func (q *sendQueue) closeLast() {
@@ -381,10 +391,15 @@ func (q *sendQueue) release() {
 		q.drop()
 	}
 	if q.groups.len() == 0 && q.tail != nil && q.tail.groups == 0 {
+		q.bursts, q.grew = q.grew || len(q.tail.buf) > smallSlab, false
 		q.recycle(q.tail)
 		q.tail = nil
+		q.alone, q.begun = q.appended-q.begun <= fewAlone, q.appended
 	}
 }
+
+// fewAlone is how many messages may come together that are no burst.
+const fewAlone = 4
 
 // wholeResolved says whether the message that begins at the front is resolved to
 // its last fragment.

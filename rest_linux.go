@@ -19,6 +19,12 @@ type rest struct {
 	fd    int
 	seats []seat // from 1 on
 	free  []restPlace
+
+	// What await has epoll_ctl do, by control, which is made once: so it takes no memory.
+	control func(fd uintptr)
+	op      int
+	event   syscall.EpollEvent
+	failed  error
 }
 
 // A seat is a link's for as long as it lives, since its first rest.
@@ -43,13 +49,12 @@ func (r *rest) await(l *link) bool {
 	if in.place == 0 {
 		in.place, op = r.sit(l), syscall.EPOLL_CTL_ADD
 	}
-	e := syscall.EpollEvent{
+	r.op, r.failed = op, nil
+	r.event = syscall.EpollEvent{
 		Events: syscall.EPOLLIN | syscall.EPOLLRDHUP | syscall.EPOLLONESHOT,
 		Fd:     int32(in.place), Pad: r.seats[in.place].turn,
 	}
-	var failed error
-	err := in.raw.Control(func(fd uintptr) { failed = syscall.EpollCtl(r.fd, op, int(fd), &e) })
-	if errors.Join(err, failed) == nil {
+	if err := in.raw.Control(r.control); err == nil && r.failed == nil {
 		return true
 	}
 	if op == syscall.EPOLL_CTL_ADD {
@@ -115,6 +120,9 @@ func (r *rest) open() error {
 		return err
 	}
 	r.epoll, r.fd, r.seats = epoll, fd, make([]seat, 1)
+	if r.control == nil {
+		r.control = func(fd uintptr) { r.failed = syscall.EpollCtl(r.fd, r.op, int(fd), &r.event) }
+	}
 	go func() {
 		events := make([]syscall.EpollEvent, 128)
 		_ = raw.Read(func(fd uintptr) bool { // until it is closed

@@ -3,11 +3,43 @@ package serpy
 import "sync"
 
 // Sizes of slabs, in bytes: an idle or chatting connection has a small one, a
-// stream takes large ones in turn.
+// stream takes large ones in turn. Those between are for the many connections that get
+// a little each: with a large slab for each their memory would never be warm, and mostly
+// empty.
 const (
-	smallSlab = 4 << 10
-	largeSlab = 512 << 10
+	smallSlab  = 4 << 10
+	mediumSlab = 16 << 10
+	middleSlab = 64 << 10
+	largeSlab  = 512 << 10
 )
+
+// slabSize is that of the next slab of a queue that holds so many bytes.
+func slabSize(held int) int {
+	switch {
+	case held == 0:
+		return smallSlab
+	case held < 2*mediumSlab:
+		return mediumSlab
+	case held < 4*middleSlab:
+		return middleSlab
+	}
+	return largeSlab
+}
+
+// slabStockOf is where slabs with room for n bytes come from; nil: nowhere.
+func slabStockOf(n int) *stock {
+	switch {
+	case n <= smallSlab:
+		return &smallSlabStock
+	case n <= mediumSlab:
+		return &mediumSlabStock
+	case n <= middleSlab:
+		return &middleSlabStock
+	case n <= largeSlab:
+		return &slabStock
+	}
+	return nil
+}
 
 // A slab is send memory: groups stand in it one behind the other. It is guarded by
 // the mutex of the queue that fills it.
@@ -31,13 +63,16 @@ var (
 	slabStock  = stock{size: largeSlab, most: 64}
 	chunkStock = stock{size: largeChunk, most: 32}
 
-	smallSlabStock = stock{size: smallSlab, most: 256}
-	smallStock     = stock{size: smallChunk, most: 256}
-	mediumStock    = stock{size: mediumChunk, most: 128}
-	middleStock    = stock{size: middleChunk, most: 64}
+	smallSlabStock  = stock{size: smallSlab, most: 4096}
+	mediumSlabStock = stock{size: mediumSlab, most: 2048}
+	middleSlabStock = stock{size: middleSlab, most: 512}
+
+	smallStock  = stock{size: smallChunk, most: 2048}
+	mediumStock = stock{size: mediumChunk, most: 1024}
+	middleStock = stock{size: middleChunk, most: 256}
 )
 
-var stocks = [...]*stock{&slabStock, &chunkStock, &smallSlabStock, &smallStock, &mediumStock, &middleStock}
+var stocks = [...]*stock{&slabStock, &chunkStock, &smallSlabStock, &mediumSlabStock, &middleSlabStock, &smallStock, &mediumStock, &middleStock}
 
 // get gives memory, new if there is no other.
 func (s *stock) get() (b []byte, isNew bool) {

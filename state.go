@@ -77,7 +77,7 @@ func (c *Connection) confirmed() {
 	before := c.q.messages
 	id := c.q.resolve(c.sess.Resolved(), c.resolved.Load())
 	c.resolveTo(id)
-	if c.q.groups.len() == 0 {
+	if c.q.groups.len() == 0 && c.q.alone { // else the next one, too, has others behind it
 		c.prompt.Store(true)
 	}
 	if c.q.messages == before {
@@ -182,9 +182,9 @@ func (c *Connection) arm(now time.Time) {
 func (c *Connection) tick() {
 	now := time.Now()
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.timerAt = time.Time{}
 	if c.ended || c.link == nil {
+		c.mu.Unlock()
 		return
 	}
 	if l := c.link; l.lookAt != 0 && now.Sub(beginning) >= l.lookAt {
@@ -195,8 +195,8 @@ func (c *Connection) tick() {
 	if c.sess.AckDue(now, false) {
 		c.link.ackNow = true
 	}
-	c.kick()
 	c.arm(now)
+	c.writeNow(true) // this goroutine is there already
 }
 
 // checkSlowReader raises SlowReader when the queue is as full as the Limit allows,

@@ -32,8 +32,9 @@ type readTurn struct {
 	woke    bool            // what was read woke somebody
 	got     bool            // messages came
 	own     bool            // the own reader reads
-	calm    uint8           // reads of its that may rest at once, since the link was silent for long
+	calm    uint8           // reads of its that may rest at once, since the link was silent
 	short   bool            // the read deadline is that after which it rests
+	dry     bool            // the last read took all that there was
 	spin    *spinner        // who reads waits for it itself, and looks before it sleeps
 	spins   *spinner        // under Options.Spin, since somebody waited
 	broken  error           // how the link ended; the own reader sees to it
@@ -152,7 +153,7 @@ func (l *link) unread() {
 	}
 }
 
-// calmReads is how many reads behind a long silence may rest: signs of life of both
+// calmReads is how many reads behind a silence may rest: signs of life of both
 // sides and their answers come together.
 const calmReads = 2
 
@@ -217,11 +218,11 @@ func (l *link) lieDown() bool {
 // then gone is true, and read goes on some time.
 func (l *link) attend() (gone bool, err error) {
 	t := &l.turn
-	for t.broken == nil {
+	for t.dry = false; t.broken == nil; {
 		t.woke = false
 		heard := l.heard
 		l.asOwn(true)
-		err := l.step()
+		err := l.stepOrRest()
 		if errors.Is(err, errAtRest) {
 			if l.lieDown() {
 				return true, nil
@@ -232,7 +233,7 @@ func (l *link) attend() (gone bool, err error) {
 		if err != nil && !errors.Is(err, errInterrupted) {
 			return false, err
 		}
-		if l.heard.Sub(heard) > restAfter {
+		if l.heard.Sub(heard) > restSoon/2 { // it would hardly come before the wait is over
 			t.calm = calmReads
 		} else if t.calm > 0 {
 			t.calm--
@@ -242,12 +243,24 @@ func (l *link) attend() (gone bool, err error) {
 			if !l.awaitTurn() {
 				return true, nil
 			}
+			t.dry = false
 			if t.calm = 0; !l.c.needsReader() { // nobody came for a while
 				t.calm = calmReads
 			}
 		}
 	}
 	return false, t.broken
+}
+
+// stepOrRest is step of the own reader. Where it may rest, it does not look again for what
+// was not there a moment ago: the epoll is told of what came meanwhile.
+func (l *link) stepOrRest() error {
+	if t := &l.turn; t.dry && t.own && t.calm > 0 {
+		t.dry = false
+		l.in.rest()
+		return errAtRest
+	}
+	return l.step()
 }
 
 // retire ends the turns: the link has ended, and its own reader has the last one.
