@@ -4,6 +4,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -22,7 +23,9 @@ import (
 	"github.com/serpy-go/serpy/blob"
 )
 
-// listen opens a port on the host, for this process.
+// listen opens a port on the host, for this process. A thread of this process goes there
+// for it, and comes back: were it to end there, the peers that it has started would be
+// killed, since their Pdeathsig is that of a thread.
 func (h *host) listen() net.Listener {
 	h.t.Helper()
 	type opened struct {
@@ -31,8 +34,11 @@ func (h *host) listen() net.Listener {
 	}
 	done := make(chan opened)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread, which is on the host, ends here
-		l, err := h.listenHere()
+		runtime.LockOSThread()
+		l, back, err := h.listenThere()
+		if back {
+			runtime.UnlockOSThread()
+		}
 		done <- opened{l, err}
 	}()
 	o := <-done
@@ -40,16 +46,36 @@ func (h *host) listen() net.Listener {
 	return o.l
 }
 
-func (h *host) listenHere() (net.Listener, error) {
-	f, err := os.Open("/var/run/netns/" + h.name)
+// listenThere takes the thread to the host and back.
+func (h *host) listenThere() (l net.Listener, back bool, err error) {
+	here, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
-		return nil, err
+		return nil, true, err
 	}
-	defer func() { _ = f.Close() }()
-	if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
-		return nil, err
+	defer func() { _ = here.Close() }()
+	there, err := os.Open("/var/run/netns/" + h.name)
+	if err != nil {
+		return nil, true, err
 	}
-	return net.Listen("tcp", net.JoinHostPort(h.address, "0"))
+	defer func() { _ = there.Close() }()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		return nil, true, err
+	}
+	l, err = net.Listen("tcp", net.JoinHostPort(h.address, "0"))
+	failed := unix.Setns(int(here.Fd()), unix.CLONE_NEWNET)
+	return l, failed == nil, errors.Join(err, failed)
+}
+
+// TestAHostTakesNoPeerAlong opens ports on a host while a peer runs, which lives on.
+func TestAHostTakesNoPeerAlong(t *testing.T) {
+	h := newHost(t)
+	q := start(t, plan{Program: "crowd-server", Address: "tcp://127.0.0.1:0"})
+	q.wait("listening", 0)
+	for range 20 {
+		require.NoError(t, h.listen().Close())
+	}
+	q.tell("quit")
+	q.exit()
 }
 
 // TestMessagesBesideABlob sends a blob over a cable of 10 Mbit/s, and messages beside it. What

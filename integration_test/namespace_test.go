@@ -39,14 +39,7 @@ const (
 // that may be alive stay.
 func removeGhosts(t *testing.T) {
 	t.Helper()
-	alive := make(map[int]bool)
-	processes, err := os.ReadDir("/proc")
-	require.NoError(t, err)
-	for _, p := range processes {
-		if pid, err := strconv.Atoi(p.Name()); err == nil {
-			alive[pid%pids] = true
-		}
-	}
+	alive := aliveNow(t)
 	list, err := exec.CommandContext(t.Context(), "ip", "netns", "list").Output()
 	require.NoError(t, err)
 	for line := range strings.Lines(string(list)) {
@@ -61,11 +54,29 @@ func removeGhosts(t *testing.T) {
 	}
 }
 
+// aliveNow are the processes of this machine, by the digits that names are made of.
+func aliveNow(t *testing.T) map[int]bool {
+	t.Helper()
+	alive := make(map[int]bool)
+	processes, err := os.ReadDir("/proc")
+	require.NoError(t, err)
+	for _, p := range processes {
+		if pid, err := strconv.Atoi(p.Name()); err == nil {
+			alive[pid%pids] = true
+		}
+	}
+	return alive
+}
+
 // TestGhosts makes a host of a process that is gone, and one of this process.
 func TestGhosts(t *testing.T) {
 	mine := newHost(t)
 	gone := exec.CommandContext(t.Context(), "true")
 	require.NoError(t, gone.Run())
+	for aliveNow(t)[gone.Process.Pid%pids] { // another has the same last digits
+		gone = exec.CommandContext(t.Context(), "true")
+		require.NoError(t, gone.Run())
+	}
 	ghost := fmt.Sprintf(hostName, gone.Process.Pid%pids, 1)
 	mine.run("ip", "netns", "add", ghost)
 	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", ghost).Run() })

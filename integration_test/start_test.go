@@ -166,7 +166,7 @@ func (q *peer) kill() {
 func (q *peer) end() {
 	_ = q.stdin.Close()
 	_ = q.cmd.Process.Signal(syscall.SIGCONT)
-	timer := time.NewTimer(10 * time.Second)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-q.exited:
