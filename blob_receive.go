@@ -360,7 +360,7 @@ func (b *Blob) takeFrame(l *link, f *protocol.Blob) error {
 			b.c.blobs.fresh = append(b.c.blobs.fresh, b)
 		}
 		b.c.blobs.stats.ReceivedBytes += uint64(len(data))
-		b.c.stats.progress = true
+		b.c.progress = true
 		b.c.sess.Progress()
 	}
 	b.settle()

@@ -323,7 +323,7 @@ func (s *blobSend) take(f *protocol.Blob) error {
 	}
 	if has, _ := s.m.Has(); has > before {
 		s.landed(has)
-		s.c.stats.progress = true
+		s.c.progress = true
 		s.c.sess.Progress()
 	}
 	s.settle()

@@ -111,7 +111,7 @@ type readBuffer struct {
 	useful         int    // bytes of units in chunk
 	sparse         *chunk // left with few of them: what it holds has to move
 	size           int    // of the next chunk
-	small          int    // how often in a row a chunk was much too large
+	small          uint8  // how often in a row a chunk was much too large
 	cold           bool   // the link was at rest for long: its chunk is left
 }
 
@@ -153,6 +153,14 @@ func (b *readBuffer) rest() {
 	}
 	b.chunk.empty()
 	b.parsed, b.filled, b.useful = 0, 0, 0
+}
+
+// forget leaves the chunk whose memory rest gave back: a link that waits for long holds
+// nothing of it.
+func (b *readBuffer) forget() {
+	if b.chunk != nil && b.chunk.buf == nil {
+		b.chunk = nil
+	}
 }
 
 // maxSmall is how often in a row a chunk may be much too large.

@@ -53,7 +53,7 @@ func (c *Connection) unconfirmed() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
-		return c.unsaid
+		return int(c.unsaid)
 	}
 	return c.q.messages
 }
@@ -228,7 +228,7 @@ func (c *Connection) finish(err, local error) {
 		err, local = ending(err), ending(local)
 		c.mu.Lock()
 		c.ended, c.err, c.local, c.state = true, err, local, Ended
-		c.unsaid = c.q.messages
+		c.unsaid = int32(c.q.messages) //nolint:gosec // bounded by the options
 		if c.timer != nil {
 			c.timer.Stop()
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -25,7 +24,6 @@ type Connection struct {
 	opt     *Options
 	server  *Server // nil: dialled
 	address string  // as given to Dial
-	log     *slog.Logger
 	codec   protocol.Codec
 	life    protocol.ID // tells our connection from all others, also after a restart
 	caps    protocol.Caps
@@ -41,21 +39,22 @@ type Connection struct {
 	ident       identity
 	era         *era
 	link        *link
-	peer        *Peer // nil: never had a link; never changes, but for another one
-	state       State
+	peer        *Peer         // nil: never had a link; never changes, but for another one
 	linkUp      chan struct{} // closed when a link is up; nil: nobody waits for that
 	rooms       []chan struct{}
-	passed      int // messages accepted before the first of rooms
+	passed      int32 // messages accepted before the first of rooms
+	unsaid      int32 // messages that were not confirmed at the end
 	confirms    []confirm
 	nacks       *nackMemory // nil: all receipts were resolved by acks
 	blobs       *blobLane   // nil: there was no blob yet
-	blobsOn     bool        // the peer of the present link takes blobs
 	requests    map[uint64]*request
 	nextReq     uint64
 	replies     *replyMaker // nil: none came; outlives a link: a reply may come over several
-	closing     bool        // no more sends; the end is under way
-	sendClosed  bool        // CloseSend, or closing
 	closeCode   protocol.Code
+	state       State
+	blobsOn     bool // the peer of the present link takes blobs
+	closing     bool // no more sends; the end is under way
+	sendClosed  bool // CloseSend, or closing
 	closeReason string
 	cutOff      error // Receive ends with it when nothing waits
 	failure     error // why we break it off
@@ -67,32 +66,32 @@ type Connection struct {
 	askAck      bool  // Flush waits: ask for an acknowledgement
 	reconnect   bool
 	ended       bool
-	err         error       // why it ended; nil: normally
-	remote      *CloseError // the peer closed
-	local       error       // what our calls say after the end
-	unsaid      int         // messages that were not confirmed at the end
 	slowSaid    bool
+	progress    bool          // something was confirmed or received on this link
 	bringing    bool          // somebody brings a link in
+	err         error         // why it ended; nil: normally
+	remote      *CloseError   // the peer closed
+	local       error         // what our calls say after the end
+	attempt     *attempt      // to connect, which is under way; nil: none
 	brought     chan struct{} // closed when it is in; nil: nobody waits for that
 	timer       *time.Timer
-	timerAt     time.Time
+	timerAt     moment
 	stats       counters
 
 	resolved atomic.Uint64 // ID up to which receipts are resolved
 	flawed   atomic.Bool   // some of them not by an ack
 	prompt   atomic.Bool   // nothing is under way: the next message is written by its sender
+	halted   atomic.Bool   // nothing is dialled any more
+	given    bool          // by Accept; the server's roll's mutex guards it
 
 	rq     receiveQueue
 	events eventRing[Event]
 
-	trouble  error              // of the last attempt before there was a link; for Dial, when done is closed
-	halted   atomic.Bool        // nothing is dialled any more
 	settled  context.CancelFunc // of untilStopped; nil: nothing is dialled now; mu guards it
 	redial   chan struct{}      // capacity 1: do not wait any longer; nil on a server's side
 	done     chan struct{}
 	finished sync.Once
-	place    int  // in the server's roll; its mutex guards it
-	given    bool // by Accept; the same
+	place    int32 // in the server's roll; its mutex guards it
 }
 
 // identity is what names our half of a session.
@@ -159,12 +158,9 @@ func newID() (id protocol.ID) {
 
 func newConnection(o *Options, s *Server, address string, codec protocol.Codec) *Connection {
 	c := &Connection{
-		life: newID(), opt: o, server: s, address: address, log: o.Logger, codec: codec, caps: codec.Caps(),
+		life: newID(), opt: o, server: s, address: address, codec: codec, caps: codec.Caps(),
 		done: make(chan struct{}), reconnect: !o.Reconnect.Off,
 		q: newSendQueue(o.OnSessionLost == Resend), bounds: o.SendQueue,
-	}
-	if c.log == nil {
-		c.log = slog.New(slog.DiscardHandler)
 	}
 	if s == nil {
 		c.redial = make(chan struct{}, 1)

@@ -24,11 +24,11 @@ type serverEvent struct {
 // under others, and takes none.
 type eventRing[T any] struct {
 	mu     sync.Mutex
-	keep   int
+	keep   int32
+	closed bool
 	ring   []T
 	next   uint64        // number of the next event, from 0
 	more   chan struct{} // closed when an event comes; nil: nobody waits
-	closed bool
 }
 
 func (r *eventRing[T]) add(e T) {
@@ -37,7 +37,7 @@ func (r *eventRing[T]) add(e T) {
 	if r.closed {
 		return
 	}
-	if len(r.ring) < r.keep {
+	if len(r.ring) < int(r.keep) {
 		r.ring = append(r.ring, e)
 	} else {
 		r.ring[r.next%uint64(r.keep)] = e //nolint:gosec // not negative
@@ -121,9 +121,9 @@ func (c *Connection) say(e Event) {
 	if _, gap := e.(MessageGap); gap {
 		level = slog.LevelWarn
 	}
-	if ctx := context.Background(); c.log.Enabled(ctx, level) {
+	if ctx := context.Background(); c.opt.Logger.Enabled(ctx, level) {
 		if text, ok := e.(interface{ String() string }); ok {
-			c.log.Log(ctx, level, "serpy: "+text.String(), "peer", c.Peer().Address)
+			c.opt.Logger.Log(ctx, level, "serpy: "+text.String(), "peer", c.Peer().Address)
 		}
 	}
 }

@@ -101,7 +101,7 @@ func (l *link) fault(err error) {
 	f := l.foreign
 	err = l.protocolError(err)
 	if f.faults++; f.faults&(f.faults-1) == 0 {
-		l.c.log.Warn("serpy: bad input dropped", "peer", l.peer.Address, "err", err, "so far", f.faults)
+		l.c.opt.Logger.Warn("serpy: bad input dropped", "peer", l.peer.Address, "err", err, "so far", f.faults)
 	}
 	l.c.say(WireFault{Err: err})
 }
@@ -140,7 +140,7 @@ func (l *link) handleForeign() (err error) {
 			if shared == nil {
 				shared = &chunk{}
 			}
-			c.stats.progress = true
+			c.progress = true
 			f.full, c.wanted = f.oneMessage, false
 			l.batch = append(l.batch, region{run: frame.Body, first: c.sess.Received() - uint64(frame.Count) + 1, count: frame.Count, chunk: shared, era: l.era}) //nolint:gosec // not negative
 		}

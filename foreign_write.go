@@ -24,10 +24,10 @@ func (l *link) writeForeign() {
 		}
 		l.unpin()
 		if f.last > 0 && err == nil {
-			progress := c.stats.progress
+			progress := c.progress
 			c.confirmed()
 			if !f.oneMessage { // what the system took is no sign that the peer wants it
-				c.stats.progress = progress
+				c.progress = progress
 			}
 		}
 		f.last, f.count = 0, 0
@@ -202,7 +202,7 @@ func (l *link) writeBytes(b []byte) error {
 			return &LinkError{Op: "write", Addr: l.peer.Address, Err: err}
 		}
 		if err != nil {
-			l.deadline = time.Time{}
+			l.deadline = 0
 		}
 		b = b[n:]
 	}

@@ -58,14 +58,14 @@ type link struct {
 	saying   protocol.Frame
 	control  []byte
 	scratch  []byte
-	deadline time.Time
+	deadline moment
 
 	// Guarded by c.mu.
 	picked     []picked
 	blobBody   []byte
 	chunk      *blobChunk // of a blob, behind what was picked
-	writing    bool
 	stream     stream
+	writing    bool
 	saidClose  bool
 	ackNow     bool
 	dead       bool
@@ -335,7 +335,7 @@ func (l *link) handle(dry bool) (err error) {
 			break
 		}
 		if v.Units {
-			c.stats.progress = true
+			c.progress = true
 			l.in.useful += len(f.Body)
 			l.batch = append(l.batch, region{run: f.Body, first: c.sess.Received() - uint64(f.Count) + 1, count: f.Count, chunk: l.in.chunk, era: l.era}) //nolint:gosec // not negative
 			replies = replies || f.Flags&protocol.Replies != 0

@@ -260,6 +260,9 @@ func (o *Options) withDefaults() (*Options, error) {
 	} {
 		setDefault(n.v, n.zero, n.most)
 	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
 	setDefault(&c.MaxMemory, defaultMaxMemory, math.MaxInt64)
 	return &c, c.check()
 }

@@ -48,26 +48,26 @@ func (g *group) whole(unit uint64) uint64 {
 // groups, oldest first. Senders append behind, the writer takes from the middle,
 // confirmations take from the front. It is guarded by the connection's mutex.
 type sendQueue struct {
-	groups ring[group]
-	unsent int  // index of the first group that the present link has not been given
-	pinned bool // a write is using groups: none is forgotten
+	groups  ring[group]
+	unsent  int  // index of the first group that the present link has not been given
+	pinned  bool // a write is using groups: none is forgotten
+	foreign bool // nothing is cut into fragments
+	wholes  bool // keep the fragments of a message until all of it is resolved
+	grew    bool // a small slab was not enough, since the queue was last empty
+	bursts  bool // nor before that
+	alone   bool // few messages came between the last two times that it was empty
 
-	tail   *slab  // being filled; nil: none
-	spare  *slab  // without memory; nil: none
-	grew   bool   // a small slab was not enough, since the queue was last empty
-	bursts bool   // nor before that
-	begun  uint64 // appended when it was last empty
-	alone  bool   // few messages came between the last two times that it was empty
+	tail  *slab // being filled; nil: none
+	spare *slab // without memory; nil: none
 
 	next     uint64 // number of the next unit
 	accepted uint64 // ID of the last message that was accepted
 	appended uint64 // ID of the last message that stands in the groups
+	begun    uint64 // appended when the queue was last empty
 
-	messages int  // accepted and not resolved, staged ones too
-	bytes    int  // of the groups' bodies
-	largest  int  // payload of the largest message so far, at least
-	foreign  bool // nothing is cut into fragments
-	wholes   bool // keep the fragments of a message until all of it is resolved
+	messages int // accepted and not resolved, staged ones too
+	bytes    int // of the groups' bodies
+	largest  int // payload of the largest message so far, at least
 
 	cast      uint64 // which memory of a castMemory was referred to last
 	castBytes int    // that were referred to of it

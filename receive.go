@@ -44,8 +44,10 @@ type receiveQueue struct {
 	regions            ring[region]
 	wake               chan struct{} // capacity 1: look again
 	ahead              atomic.Pointer[ahead]
-	whole              bool         // the wire is a foreign one: units of any size, and no numbers
 	sleepers           atomic.Int32 // how many wait for wake, less one that it will wake
+	whole              bool         // the wire is a foreign one: units of any size, and no numbers
+	vague              bool         // nobody knows how many gap is
+	ended              bool         // the peer said that no message follows
 	limit              int          // MaxMessage, or FragmentSize if that is more
 	maxUnits, maxBytes uint64       // the room
 
@@ -53,9 +55,7 @@ type receiveQueue struct {
 	unit   uint64  // taken last
 	id     uint64  // of the message taken last
 	gap    *Gap    // before the next message
-	vague  bool    // nobody knows how many gap is
 	making *making // nil: none
-	ended  bool    // the peer said that no message follows
 	fault  error   // the peer's units are malformed: nothing more can be taken
 
 	waiting      int    // units in regions
@@ -66,7 +66,7 @@ type receiveQueue struct {
 	delivered    uint64
 	gaps         [gapReasons]uint64
 	lent         []loan
-	halfAt       time.Time // when it was last seen to be at most half full
+	halfAt       moment // when it was last seen to be at most half full
 	events       []MessageGap
 }
 
@@ -87,8 +87,8 @@ func (q *receiveQueue) init(maxMessage int, units, bytes uint64) {
 // A level says how full the receive queue is, for the event SlowReader.
 type level struct {
 	units, bytes int
-	full, half   bool      // as full as the Limit allows; at most half
-	since        time.Time // it was at most half
+	full, half   bool   // as full as the Limit allows; at most half
+	since        moment // it was at most half
 }
 
 // put queues regions; it gives what replies at the front free at once.
@@ -113,7 +113,7 @@ func (q *receiveQueue) put(now time.Time, regions []region, replies bool) (f fre
 	l = level{units: q.waiting, bytes: q.waitingBytes, since: q.halfAt}
 	l.full = units >= q.maxUnits || bytes+protocol.MaxBody >= q.maxBytes
 	if l.half = units <= q.maxUnits/2 && bytes <= q.maxBytes/2; l.half {
-		q.halfAt = now
+		q.halfAt = momentOf(now)
 	}
 	return f, tell, l
 }

@@ -57,7 +57,7 @@ func received(b *testing.B, size int, take func(c *Connection, n int) int) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for left := b.N; left > 0; {
-		c.rq.put(c.rq.halfAt, []region{{run: run, first: first, count: count, chunk: k, era: c.era}}, false)
+		c.rq.put(beginning, []region{{run: run, first: first, count: count, chunk: k, era: c.era}}, false)
 		first += uint64(count)
 		for n := count; n > 0; {
 			n -= take(c, n)

@@ -43,7 +43,8 @@ func Dial(ctx context.Context, address string, o *Options) (*Connection, error) 
 	c := newConnection(opt, nil, address, opt.Wires[0])
 	c.newSession(newID(), newID(), 0)
 	first := make(chan error, 1)
-	go (&dialling{c: c, ctx: c.untilStopped(), r: newRedialler(&opt.Reconnect), first: first}).run()
+	d := &dialling{c: c, ctx: c.untilStopped(), r: newRedialler(&opt.Reconnect), first: first}
+	go d.run()
 	if opt.Reconnect.FirstDial == InBackground {
 		return c, nil
 	}
@@ -54,8 +55,8 @@ func Dial(ctx context.Context, address string, o *Options) (*Connection, error) 
 	}
 	if err != nil {
 		c.abandon(err)
-		if c.trouble != nil && ctx.Err() != nil && !errors.Is(err, c.trouble) {
-			err = fmt.Errorf("%w: %w", err, c.trouble)
+		if d.trouble != nil && ctx.Err() != nil && !errors.Is(err, d.trouble) {
+			err = fmt.Errorf("%w: %w", err, d.trouble)
 		}
 		return nil, opError("dial", err)
 	}
@@ -127,6 +128,8 @@ type dialling struct {
 	r     *redialler      // nil: no attempt failed since it last began anew
 	first chan<- error    // how the first attempt ended; nil: it is known
 	up    time.Time       // when the present link came up
+
+	trouble error // of the last attempt before there was a link; for Dial, when the connection is done
 }
 
 // run dials until a link is up, or until the end. It closes done last.
@@ -161,8 +164,8 @@ func (d *dialling) linkEnded(l *link, err error) {
 	err = l.ended(err)
 	broken := c.detachLink(l, err)
 	c.mu.Lock()
-	progress := c.stats.progress
-	c.stats.progress = false
+	progress := c.progress
+	c.progress = false
 	c.mu.Unlock()
 	if d.r == nil {
 		d.r = newRedialler(&c.opt.Reconnect)
@@ -185,7 +188,7 @@ func (d *dialling) linkEnded(l *link, err error) {
 func (d *dialling) again(err error) bool {
 	c := d.c
 	if !c.mustEnd(err) && !d.failedFast() && (c.neverUp() || c.awaitDemand(d.ctx)) &&
-		(errors.Is(err, errMessageDone) || c.pause(d.ctx, d.r, err)) {
+		(errors.Is(err, errMessageDone) || d.pause(err)) {
 		return true
 	}
 	c.finishDialled(err)
@@ -238,12 +241,7 @@ func (c *Connection) untilStopped() context.Context {
 
 // connect dials and shakes hands.
 func (c *Connection) connect(ctx context.Context, attempt int) (*link, error) {
-	dialling, cancel := ctx, context.CancelFunc(func() {})
-	if c.opt.DialTimeout < off {
-		dialling, cancel = context.WithTimeout(ctx, c.opt.DialTimeout)
-	}
-	defer cancel()
-	conn, err := c.dial(dialling)
+	conn, err := c.dial(ctx)
 	if err != nil {
 		return nil, &LinkError{Op: "dial", Addr: c.address, Attempt: attempt, Err: err}
 	}
@@ -272,7 +270,17 @@ func (c *Connection) connect(ctx context.Context, attempt int) (*link, error) {
 
 func (c *Connection) dial(ctx context.Context) (net.Conn, error) {
 	if c.opt.Dial != nil {
+		if c.opt.DialTimeout < off {
+			bounded, cancel := context.WithTimeout(ctx, c.opt.DialTimeout)
+			defer cancel()
+			ctx = bounded
+		}
 		return c.opt.Dial(ctx, c.address)
+	}
+	if c.opt.DialTimeout < off {
+		a := c.tries(ctx)
+		defer c.tried(a)
+		ctx = a
 	}
 	a, err := transport.Parse(c.address)
 	if err != nil {
@@ -327,7 +335,8 @@ func (c *Connection) mustEnd(err error) bool {
 }
 
 // pause waits before the next attempt; false: there is none.
-func (c *Connection) pause(ctx context.Context, r *redialler, err error) bool {
+func (d *dialling) pause(err error) bool {
+	c, r := d.c, d.r
 	delay, ok := r.next()
 	if !ok {
 		return false
@@ -338,7 +347,7 @@ func (c *Connection) pause(ctx context.Context, r *redialler, err error) bool {
 	}
 	c.mu.Unlock()
 	if c.neverUp() {
-		c.trouble = err
+		d.trouble = err
 	}
 	c.say(Reconnecting{Attempt: r.attempts, Delay: delay, Err: err})
 	timer := time.NewTimer(delay)
@@ -346,7 +355,7 @@ func (c *Connection) pause(ctx context.Context, r *redialler, err error) bool {
 	select {
 	case <-timer.C:
 	case <-c.redial:
-	case <-ctx.Done():
+	case <-d.ctx.Done():
 		return false
 	}
 	return true
@@ -386,7 +395,7 @@ func (c *Connection) neverUp() bool { return c.statsLinks() == 0 }
 func (c *Connection) statsLinks() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.stats.links
+	return int(c.stats.links)
 }
 
 func isProtocolError(err error) bool {

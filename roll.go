@@ -12,12 +12,12 @@ func (r *roll) len() int { return len(r.places) - r.left }
 
 func (r *roll) add(c *Connection) {
 	r.listed = nil
-	c.place = len(r.places)
+	c.place = int32(len(r.places)) //nolint:gosec // at most MaxConnections
 	r.places = append(r.places, c)
 }
 
 func (r *roll) remove(c *Connection) {
-	if c.place >= len(r.places) || r.places[c.place] != c {
+	if int(c.place) >= len(r.places) || r.places[c.place] != c {
 		return // it is not here any more
 	}
 	r.listed = nil
@@ -28,7 +28,7 @@ func (r *roll) remove(c *Connection) {
 	places := r.list()
 	r.places, r.left = places, 0
 	for i, c := range places {
-		c.place = i
+		c.place = int32(i)
 	}
 }
 

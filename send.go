@@ -343,7 +343,7 @@ func (c *Connection) leave(turn chan struct{}) {
 // over to one another at each message for ever. So some may pass whoever is first; then
 // nobody. c.mu is held.
 func (c *Connection) mayPass() bool {
-	return len(c.rooms) == 0 || c.passed < min(c.bounds.Messages, defaultMessages)/8
+	return len(c.rooms) == 0 || int(c.passed) < min(c.bounds.Messages, defaultMessages)/8
 }
 
 // wakeRooms lets the first of those who wait for room look again. c.mu is held.

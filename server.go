@@ -245,7 +245,7 @@ func (s *Server) handle(values context.Context, c *Connection, h Handler) {
 	code, reason := protocol.CodeNormal, ""
 	if err := h(ctx, c); err != nil {
 		code, reason = protocol.CodeError, err.Error()
-		c.log.Info("serpy: the handler ended with an error", "peer", c.Peer().Name, "err", err)
+		c.opt.Logger.Info("serpy: the handler ended with an error", "peer", c.Peer().Name, "err", err)
 	}
 	if s.isStopped() {
 		code = protocol.CodeGoingAway

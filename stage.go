@@ -19,11 +19,11 @@ type staged struct {
 // guarded by the connection's mutex.
 type stage struct {
 	list     ring[staged]
-	messages int
 	bytes    int
+	messages int32
 
-	cast      uint64 // as of a sendQueue
-	castBytes int
+	castBytes int32 // as of a sendQueue
+	cast      uint64
 }
 
 // push puts a message behind the last. It stays beyond the send, so that it needs
@@ -43,7 +43,7 @@ func (s *stage) push(id uint64, w wireMessage) {
 // refers is as that of a sendQueue.
 func (s *stage) refers(w *wireMessage) {
 	if w.cast != s.cast {
-		for i, left := s.list.len()-1, s.castBytes; i >= 0 && left > 0 && s.castBytes < largeCast/4; i-- {
+		for i, left := s.list.len()-1, int(s.castBytes); i >= 0 && left > 0 && s.castBytes < largeCast/4; i-- {
 			if e := &s.list.at(i).wire; e.unit != nil {
 				left -= len(e.unit)
 				e.payload, e.unit = bytes.Clone(e.payload), nil
@@ -51,7 +51,7 @@ func (s *stage) refers(w *wireMessage) {
 		}
 		s.cast, s.castBytes = w.cast, 0
 	}
-	s.castBytes += len(w.unit)
+	s.castBytes += int32(len(w.unit)) //nolint:gosec // of one group
 }
 
 // drop turns the element i into a gap, and joins it with the gaps beside it.
@@ -129,7 +129,7 @@ func (e *staged) gap() protocol.Gap {
 // (an acked one finds nothing to drop). c.mu is held.
 func (c *Connection) offer(w *wireMessage) (id uint64, dropped int, ok bool) {
 	s, b := &c.stage, &c.bounds
-	full := func() bool { return s.messages >= b.Messages || s.messages > 0 && s.bytes+w.size() > b.Bytes }
+	full := func() bool { return int(s.messages) >= b.Messages || s.messages > 0 && s.bytes+w.size() > b.Bytes }
 	if b.Policy == DropNewest && !w.awaited() && full() {
 		c.q.accepted++
 		s.pushDropped(c.q.accepted)
@@ -161,7 +161,7 @@ func (c *Connection) offer(w *wireMessage) (id uint64, dropped int, ok bool) {
 func (c *Connection) unstage() {
 	s, b := &c.stage, &c.bounds
 	for s.list.len() > 0 {
-		written := c.q.messages - s.messages
+		written := c.q.messages - int(s.messages)
 		e := s.list.at(0)
 		full := written > 0 && (written >= b.Messages || c.q.bytes+e.wire.size() > b.Bytes)
 		if full && (b.Policy.drops() || e.dropped) {

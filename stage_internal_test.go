@@ -64,7 +64,7 @@ func requireStaged(t *testing.T, s *stage, dropped map[uint64]bool, total int) {
 		wasGap = e.dropped
 	}
 	require.EqualValues(t, total, next-1, "each is a message or in a gap")
-	require.Equal(t, messages, s.messages)
+	require.EqualValues(t, messages, s.messages)
 	require.Equal(t, bytes, s.bytes)
 }
 
@@ -98,9 +98,9 @@ func TestOnlyWhatTheLinkTakesLeavesTheStage(t *testing.T) {
 	}
 	for left := range 5 {
 		c.unstage()
-		require.Equal(t, 4-left, c.stage.messages)
+		require.EqualValues(t, 4-left, c.stage.messages)
 		c.unstage()
-		require.Equal(t, 4-left, c.stage.messages, "nothing was written since")
+		require.EqualValues(t, 4-left, c.stage.messages, "nothing was written since")
 		require.NotNil(t, c.q.pick(1, 1, 100))
 	}
 }

@@ -66,7 +66,7 @@ func (c *Connection) detachLink(l *link, err error) (end bool) {
 	}
 	c.mu.Unlock()
 	if broken {
-		c.log.Warn("serpy: the peer broke the protocol", "peer", l.peer.Address, "err", err)
+		c.opt.Logger.Warn("serpy: the peer broke the protocol", "peer", l.peer.Address, "err", err)
 	}
 	c.say(Disconnected{At: time.Now(), Err: err})
 	return end
@@ -84,7 +84,7 @@ func (c *Connection) confirmed() {
 		c.wakeRooms() // fragments may have made room in bytes
 		return
 	}
-	c.stats.progress = true
+	c.progress = true
 	c.stats.confirmed += uint64(before - c.q.messages) //nolint:gosec // they only become fewer
 	if c.slowSaid && 2*c.q.messages <= c.bounds.Messages && 2*c.q.bytes <= c.bounds.Bytes {
 		c.slowSaid = false
@@ -166,11 +166,18 @@ func (c *Connection) arm(now time.Time) {
 			t, ok = at, true
 		}
 	}
-	if !ok || !c.timerAt.IsZero() && !t.Before(c.timerAt) {
+	if ok {
+		c.wakeAt(t, now)
+	}
+}
+
+// wakeAt has tick called at t, or before. c.mu is held.
+func (c *Connection) wakeAt(t, now time.Time) {
+	if c.timerAt != 0 && momentOf(t) >= c.timerAt {
 		return
 	}
 	wait := max(t.Sub(now), session.AckDelay)
-	c.timerAt = now.Add(wait)
+	c.timerAt = momentOf(now.Add(wait))
 	if c.timer == nil {
 		c.timer = time.AfterFunc(wait, c.tick)
 		return
@@ -182,7 +189,11 @@ func (c *Connection) arm(now time.Time) {
 func (c *Connection) tick() {
 	now := time.Now()
 	c.mu.Lock()
-	c.timerAt = time.Time{}
+	c.timerAt = 0
+	if a := c.attempt; a != nil && !c.ended {
+		c.attempted(a, now)
+		return
+	}
 	if c.ended || c.link == nil {
 		c.mu.Unlock()
 		return
@@ -217,16 +228,8 @@ func (c *Connection) checkSlowReader(l level) {
 	switch {
 	case l.full && !c.stats.slowReader.Load():
 		c.stats.slowReader.Store(true)
-		c.note(SlowReader{Waiting: l.units, Unacked: unacked, Oldest: since(l.since)})
+		c.note(SlowReader{Waiting: l.units, Unacked: unacked, Oldest: l.since.ago()})
 	case l.half:
 		c.stats.slowReader.Store(false)
 	}
-}
-
-// since is the time since t, or nothing if t never was.
-func since(t time.Time) time.Duration {
-	if t.IsZero() {
-		return 0
-	}
-	return time.Since(t)
 }

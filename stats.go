@@ -27,12 +27,11 @@ type BlobStats struct {
 
 // counters are the part of Stats that nothing else knows. Guarded by c.mu.
 type counters struct {
-	links       int
 	confirmed   uint64
 	lost        uint64
 	redelivered uint64
 	dropped     uint64
-	progress    bool        // something was confirmed or received on this link
+	links       int32
 	slowReader  atomic.Bool // SlowReader was said, and the queue was not half empty since
 }
 
@@ -50,7 +49,7 @@ func (c *Connection) Stats() Stats {
 	s.Blobs = c.blobs.counts()
 	s.SendQueue.Messages, s.SendQueue.Bytes = c.q.messages, c.q.bytes+c.stage.bytes
 	s.Sent, s.Confirmed, s.Dropped = c.q.accepted, c.stats.confirmed, c.stats.dropped
-	s.Redelivered, s.Links = c.stats.redelivered, c.stats.links
+	s.Redelivered, s.Links = c.stats.redelivered, int(c.stats.links)
 	if c.opt.AckWhen == OnProcessed {
 		s.Unacked = c.sess.Unprocessed()
 	}

@@ -12,10 +12,10 @@ import "time"
 // more. It is guarded by the connection's mutex.
 type stream struct {
 	on     bool
-	rounds int  // how often in a row the flusher found more to write
-	wrote  bool // who sends has written since it was looked after
-	all    bool // somebody waits: what is left is written, too
-	late   bool // it was looked after while somebody wrote: endTurn sets the timer
+	wrote  bool  // who sends has written since it was looked after
+	all    bool  // somebody waits: what is left is written, too
+	late   bool  // it was looked after while somebody wrote: endTurn sets the timer
+	rounds int32 // how often in a row the flusher found more to write
 	timer  *time.Timer
 }
 

@@ -316,7 +316,7 @@ func (c *Connection) Handle(ctx context.Context, h func(context.Context, Message
 			return c.Err()
 		}
 		if err := h(ctx, m); err != nil {
-			c.log.Info("serpy: the handler refused a message", "id", m.ID, "err", err)
+			c.opt.Logger.Info("serpy: the handler refused a message", "id", m.ID, "err", err)
 			m.Nack(err.Error())
 			continue
 		}

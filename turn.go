@@ -196,14 +196,12 @@ func (l *link) rise() {
 	}
 }
 
-// beginning is what lookAt of all links counts from.
-var beginning = time.Now()
-
 // lieDown has the own reader rest: it is started again when something comes, when the
 // link is cut, and when the idle timeout has passed. false: it has to go on. Otherwise
 // another may have started already, and the caller is none any more.
 func (l *link) lieDown() bool {
 	t, c := &l.turn, l.c
+	l.in.forget()
 	c.mu.Lock()
 	if idle := c.opt.IdleTimeout; idle < off {
 		l.lookAt = l.heard.Add(idle).Sub(beginning)

@@ -423,7 +423,7 @@ func (l *link) writeBuffers() error {
 		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
-		l.deadline = time.Time{}
+		l.deadline = 0
 	}
 }
 
@@ -459,9 +459,10 @@ func (l *link) setWriteDeadline(now time.Time) {
 	if stall >= off/2 {
 		return
 	}
-	if l.deadline.Sub(now) < stall {
-		l.deadline = now.Add(stall + stall/4)
-		_ = l.conn.SetWriteDeadline(l.deadline)
+	if l.deadline == 0 || time.Duration(l.deadline-momentOf(now)) < stall {
+		at := now.Add(stall + stall/4)
+		l.deadline = momentOf(at)
+		_ = l.conn.SetWriteDeadline(at)
 	}
 }
 

@@ -1,0 +1,15 @@
+package serpy
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What each connection has fits the sizes of Go's allocator, which takes 8 bytes for
+// itself: one field more than that costs 128 bytes a connection.
+func TestAConnectionFitsItsSize(t *testing.T) {
+	require.LessOrEqual(t, unsafe.Sizeof(Connection{}), uintptr(1152-8))
+	require.LessOrEqual(t, unsafe.Sizeof(link{}), uintptr(768-8))
+}
