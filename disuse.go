@@ -9,7 +9,7 @@ import (
 
 // keptUnused is how much memory of each size stays, however long nobody needs it, in
 // bytes; at least one piece does.
-const keptUnused = 256 << 10
+const keptUnused = 64 << 10
 
 // disuse is how long memory that serves again is not needed until it is given back.
 const disuse = time.Second
