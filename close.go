@@ -156,7 +156,7 @@ func (c *Connection) shutdown(ctx context.Context, code protocol.Code, reason st
 	case never && !wait:
 		c.stop()
 	default:
-		poke(c.redial)
+		poke(c.redial.get())
 		err = c.flush(ctx)
 		c.awaitBlobs(ctx)
 	}
@@ -172,7 +172,7 @@ func (c *Connection) shutdown(ctx context.Context, code protocol.Code, reason st
 		c.server.bury(c, code, reason)
 		c.finish(nil, ErrClosed)
 	}
-	poke(c.redial)
+	poke(c.redial.get())
 	c.waitEnd(ctx)
 	return c.closeResult(err)
 }

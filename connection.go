@@ -88,7 +88,7 @@ type Connection struct {
 	events eventRing[Event]
 
 	settled  context.CancelFunc // of untilStopped; nil: nothing is dialled now; mu guards it
-	redial   chan struct{}      // capacity 1: do not wait any longer; nil on a server's side
+	redial   lateChannel        // do not wait any longer
 	done     chan struct{}
 	finished sync.Once
 	place    int32 // in the server's roll; its mutex guards it
@@ -161,9 +161,6 @@ func newConnection(o *Options, s *Server, address string, codec protocol.Codec) 
 		life: newID(), opt: o, server: s, address: address, codec: codec, caps: codec.Caps(),
 		done: make(chan struct{}), reconnect: !o.Reconnect.Off,
 		q: newSendQueue(o.OnSessionLost == Resend), bounds: o.SendQueue,
-	}
-	if s == nil {
-		c.redial = make(chan struct{}, 1)
 	}
 	units, room := window(o)
 	if s != nil {
@@ -306,7 +303,7 @@ func (c *Connection) Reconnect() error {
 	if err != nil {
 		return opError("reconnect", err)
 	}
-	poke(c.redial)
+	poke(c.redial.get())
 	if l != nil {
 		l.fail(&LinkError{Op: "reconnect", Addr: c.address, Err: net.ErrClosed})
 	}
@@ -333,6 +330,21 @@ func (c *Connection) SetSendQueue(q Queue) error {
 	c.wakeRooms()
 	c.kick()
 	return nil
+}
+
+// A lateChannel is a channel of capacity 1 that most never need: it is made when the first
+// pokes it or waits for it.
+type lateChannel struct{ made atomic.Pointer[chan struct{}] }
+
+func (l *lateChannel) get() chan struct{} {
+	if c := l.made.Load(); c != nil {
+		return *c
+	}
+	c := make(chan struct{}, 1)
+	if !l.made.CompareAndSwap(nil, &c) {
+		return *l.made.Load()
+	}
+	return c
 }
 
 // poke puts a "look again" into a channel of capacity 1.

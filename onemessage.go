@@ -41,7 +41,7 @@ func (c *Connection) awaitDemand(ctx context.Context) bool {
 			return false
 		}
 		select {
-		case <-c.redial:
+		case <-c.redial.get():
 		case <-ctx.Done():
 			return false
 		}
@@ -56,5 +56,5 @@ func (c *Connection) want() {
 	c.mu.Lock()
 	c.wanted = true
 	c.mu.Unlock()
-	poke(c.redial)
+	poke(c.redial.get())
 }

@@ -354,7 +354,7 @@ func (d *dialling) pause(err error) bool {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-c.redial:
+	case <-c.redial.get():
 	case <-d.ctx.Done():
 		return false
 	}

@@ -13,3 +13,20 @@ func TestAConnectionFitsItsSize(t *testing.T) {
 	require.LessOrEqual(t, unsafe.Sizeof(Connection{}), uintptr(1152-8))
 	require.LessOrEqual(t, unsafe.Sizeof(link{}), uintptr(768-8))
 }
+
+// Whoever comes first makes it, and all have the same one.
+func TestALateChannelIsOne(t *testing.T) {
+	for range 100 {
+		var l lateChannel
+		got := make(chan chan struct{})
+		for range 4 {
+			go func() { got <- l.get() }()
+		}
+		first := <-got
+		for range 3 {
+			require.Equal(t, first, <-got)
+		}
+		poke(l.get())
+		require.Len(t, first, 1)
+	}
+}

@@ -34,7 +34,7 @@ type picked struct {
 func (c *Connection) kick() {
 	l := c.link
 	if l == nil && c.caps.OneMessage {
-		poke(c.redial) // a link is dialled for each message
+		poke(c.redial.get()) // a link is dialled for each message
 	}
 	if c.mayWrite(l) {
 		l.writing = true
