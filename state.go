@@ -160,6 +160,9 @@ func (c *Connection) processed(m *Message, reason string, refused bool) {
 
 // arm sets the timer for what the session has to do next. c.mu is held.
 func (c *Connection) arm(now time.Time) {
+	if c.timerAt != 0 && c.timerAt <= momentOf(now)+moment(session.AckDelay) {
+		return // no timer is set to less
+	}
 	t, ok := c.sess.Deadline()
 	if l := c.link; l != nil && l.lookAt != 0 {
 		if at := beginning.Add(l.lookAt); !ok || at.Before(t) {

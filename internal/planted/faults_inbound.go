@@ -22,7 +22,7 @@ var inboundFaults = []fault{
 	},
 	{
 		name: "inbound/ack-pushed-away", file: "internal/session/inbound.go", tests: ofSession,
-		old:    `if in.ackAt.IsZero() {`,
+		old:    `if in.ackFrom.IsZero() {`,
 		bad:    `if count > 0 {`,
 		breaks: "each unit puts the ack of all before it off",
 	},
@@ -82,7 +82,7 @@ var inboundFaults = []fault{
 	},
 	{
 		name: "inbound/no-lone-ack", file: "internal/session/inbound.go", tests: ofSession,
-		old:    `return !in.ackAt.IsZero() && !now.Before(in.ackAt)`,
+		old:    `return !in.ackFrom.IsZero() && now.Sub(in.ackFrom) >= AckDelay`,
 		bad:    `return false`,
 		breaks: "what nobody waits for is never acknowledged",
 	},

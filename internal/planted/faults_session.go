@@ -129,7 +129,7 @@ var outboundFaults = []fault{
 	},
 	{
 		name: "outbound/ack-timer-kept", file: "internal/session/outbound.go", tests: ofSession,
-		old:    `in.ackNow, in.unsaidUnits, in.unsaidBytes, in.ackAt = false, 0, 0, time.Time{}`,
+		old:    `in.ackNow, in.unsaidUnits, in.unsaidBytes, in.ackFrom = false, 0, 0, time.Time{}`,
 		bad:    `in.ackNow, in.unsaidUnits, in.unsaidBytes = false, 0, 0`,
 		breaks: "acks that rode along are said again, without end",
 	},

@@ -142,7 +142,6 @@ func (s *Session) lastNacks() (nacks []protocol.Nack, processed uint64) {
 // A Verdict says what a frame changed.
 type Verdict struct {
 	Confirmed bool            // Resolved or Confirmed moved
-	Room      bool            // the Limit moved: what waited may go
 	Units     bool            // units were received: f.Body is the caller's to queue
 	Blob      bool            // the frame is a blob's
 	Control   bool            // NextControl has something
@@ -161,14 +160,13 @@ func (s *Session) HandleFrame(now time.Time, f *protocol.Frame) (v Verdict, err 
 	if f.Kind == protocol.KindHello || f.Kind == protocol.KindRefuse {
 		return v, protocol.Errorf("5", "a %v frame on an open link", f.Kind)
 	}
-	was := s.out
+	received, processed := s.out.received, s.out.processed
 	if err := s.handleNumbers(f); err != nil {
 		return v, err
 	}
+	v.Confirmed = s.out.received != received || s.out.processed != processed
 	if s.ctl.closed && f.Kind != protocol.KindClose {
-		// Our numbers were final: nothing is received any more.
-		v.Confirmed = s.out.received != was.received || s.out.processed != was.processed
-		return v, nil
+		return v, nil // our numbers were final: nothing is received any more
 	}
 	if f.Kind == protocol.KindBlob {
 		v.Blob = true
@@ -177,11 +175,9 @@ func (s *Session) HandleFrame(now time.Time, f *protocol.Frame) (v Verdict, err 
 			return v, err
 		}
 		v.Units = f.Count > 0
-	} else if err := s.handleControl(now, f, &v, was.processed); err != nil {
+	} else if err := s.handleControl(now, f, &v, processed); err != nil {
 		return v, err
 	}
-	v.Confirmed = s.out.received != was.received || s.out.processed != was.processed
-	v.Room = s.out.limitUnits != was.limitUnits || s.out.limitBytes != was.limitBytes
 	return v, nil
 }
 
@@ -261,8 +257,10 @@ func (s *Session) Deadline() (t time.Time, ok bool) {
 	if s.cfg.Heartbeat > 0 && !s.ctl.ping {
 		t, ok = s.ctl.saidAt.Add(s.cfg.Heartbeat), true
 	}
-	if ack := s.in.ackAt; !ack.IsZero() && (!ok || ack.Before(t)) {
-		t, ok = ack, true
+	if from := s.in.ackFrom; !from.IsZero() {
+		if ack := from.Add(AckDelay); !ok || ack.Before(t) {
+			t, ok = ack, true
+		}
 	}
 	return t, ok
 }

@@ -27,7 +27,7 @@ type inbound struct {
 
 	ackNow                   bool // the sender asked
 	unsaidUnits, unsaidBytes uint64
-	ackAt                    time.Time // when an ack goes alone
+	ackFrom                  time.Time // when what is not acknowledged came; after AckDelay an ack goes alone
 }
 
 // A refusal keeps its room in the queue until the sender knows of it, so that a
@@ -60,8 +60,8 @@ func (s *Session) handleUnits(now time.Time, f *protocol.Frame) error {
 	in.bytes += bytes
 	in.unsaidUnits += count
 	in.unsaidBytes += bytes
-	if in.ackAt.IsZero() {
-		in.ackAt = now.Add(AckDelay)
+	if in.ackFrom.IsZero() {
+		in.ackFrom = now
 	}
 	s.progress(true)
 	return nil
@@ -170,7 +170,7 @@ func (s *Session) AckDue(now time.Time, dry bool) bool {
 	case s.limitDue() || s.processedDue():
 		return true
 	}
-	return !in.ackAt.IsZero() && !now.Before(in.ackAt)
+	return !in.ackFrom.IsZero() && now.Sub(in.ackFrom) >= AckDelay
 }
 
 // limitDue says that the sender may be waiting for room that it does not know of.

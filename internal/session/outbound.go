@@ -64,7 +64,7 @@ func (s *Session) Head(now time.Time, kind protocol.Kind, first uint64, count in
 		Received: in.received, Processed: s.sayProcessed(), LimitUnits: units, LimitBytes: bytes,
 	}
 	in.saidReceived, in.saidProcessed, in.saidUnits, in.saidBytes = f.Received, f.Processed, units, bytes
-	in.ackNow, in.unsaidUnits, in.unsaidBytes, in.ackAt = false, 0, 0, time.Time{}
+	in.ackNow, in.unsaidUnits, in.unsaidBytes, in.ackFrom = false, 0, 0, time.Time{}
 	return f
 }
 

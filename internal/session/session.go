@@ -132,7 +132,7 @@ func (s *Session) LinkUp(now time.Time, peer *protocol.Hello) error {
 	o.limitUnits, o.limitBytes = c.LimitUnits, c.LimitBytes
 	s.up = true
 	in.expect, o.due = in.received+1, o.received+1
-	in.ackNow, in.unsaidUnits, in.unsaidBytes, in.ackAt = false, 0, 0, time.Time{}
+	in.ackNow, in.unsaidUnits, in.unsaidBytes, in.ackFrom = false, 0, 0, time.Time{}
 	s.ctl.linkUp(now, in.nacks)
 	return nil
 }

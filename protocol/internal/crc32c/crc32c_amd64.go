@@ -6,25 +6,41 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// wide says that the processor and the system have the wide instructions.
-var wide = cpu.X86.HasAVX512F && cpu.X86.HasAVX512VPCLMULQDQ && cpu.X86.HasSSE42
+// wide says that the processor and the system have the wide instructions, short that
+// they have that for the sum of a word.
+var (
+	short = cpu.X86.HasSSE42
+	wide  = short && cpu.X86.HasAVX512F && cpu.X86.HasAVX512VPCLMULQDQ
+)
 
 const (
 	block    = 64        // bytes in a wide register
 	leastSum = 4 * block // below it, starting costs more than it brings
 )
 
-// updateWide sums what it can of b, and gives the rest.
-func updateWide(sum uint32, b []byte) (uint32, []byte) {
-	if !wide || len(b) < leastSum {
+// updateFast sums what it can of b, and gives the rest.
+func updateFast(sum uint32, b []byte) (uint32, []byte) {
+	switch {
+	case !short, !wide && len(b) >= leastSum:
 		return sum, b
+	case len(b) >= leastSum:
+		n := len(b) &^ (block - 1)
+		sum, b = ^fold(^sum, &b[0], n, &factors), b[n:]
 	}
-	n := len(b) &^ (block - 1)
-	return ^fold(^sum, &b[0], n, &factors), b[n:]
+	if len(b) == 0 {
+		return sum, nil
+	}
+	return ^words(^sum, &b[0], len(b)), nil
 }
 
+// words gives the state of the sum after n bytes at p, word by word. A state is a sum
+// whose bits are turned around.
+//
+//go:noescape
+func words(state uint32, p *byte, n int) uint32
+
 // fold gives the state of the sum after n bytes at p: n is at least leastSum, and
-// whole blocks. A state is a sum whose bits are turned around.
+// whole blocks.
 //
 // Bytes are a polynomial over one bit, and a sum is what is left of it when it is
 // divided by that of Castagnoli. So a block may be replaced by anything that has the

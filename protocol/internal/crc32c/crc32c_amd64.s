@@ -1,5 +1,38 @@
 #include "textflag.h"
 
+// func words(state uint32, p *byte, n int) uint32
+TEXT ·words(SB), NOSPLIT, $0-28
+	MOVL state+0(FP), AX
+	MOVQ p+8(FP), SI
+	MOVQ n+16(FP), CX
+
+eight:
+	CMPQ   CX, $8
+	JLT    four
+	CRC32Q (SI), AX
+	ADDQ   $8, SI
+	SUBQ   $8, CX
+	JMP    eight
+
+four:
+	CMPQ   CX, $4
+	JLT    one
+	CRC32L (SI), AX
+	ADDQ   $4, SI
+	SUBQ   $4, CX
+
+one:
+	CMPQ   CX, $1
+	JLT    done
+	CRC32B (SI), AX
+	INCQ   SI
+	DECQ   CX
+	JMP    one
+
+done:
+	MOVL AX, ret+24(FP)
+	RET
+
 // MOVE moves a register by the distance of the factors in Z8, and joins it with what
 // stands there. 0x96 is the exclusive or of three.
 #define MOVE(from, to) \

@@ -53,7 +53,7 @@ func TestCheckValue(t *testing.T) {
 }
 
 func BenchmarkUpdate(b *testing.B) {
-	for _, size := range []int{128, 512, 1 << 10, 4 << 10, 64 << 10} {
+	for _, size := range []int{28, 128, 512, 1 << 10, 4 << 10, 64 << 10} {
 		data := random(size)
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			b.SetBytes(int64(size))
