@@ -28,8 +28,8 @@ func start(t *testing.T, args ...string) *proctest.Process {
 func TestTwoProcesses(t *testing.T) {
 	from := recording(t, 8<<20+1)
 	for name, cut := range map[string][2][]string{
-		"cut before the instrument":  {{"-cut", "5ms"}, nil},
-		"cut before the workstation": {nil, {"-cut", "5ms"}},
+		"cut before the instrument":  {{"-cut", "20ms"}, nil},
+		"cut before the workstation": {nil, {"-cut", "20ms"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			to := filepath.Join(t.TempDir(), "out")
@@ -48,9 +48,11 @@ func TestTwoProcesses(t *testing.T) {
 	}
 }
 
+// The cuts leave a slow machine the time for a handshake of TLS, and the stream lasts for
+// some of them.
 func TestTwoProcessesOverTLS(t *testing.T) {
 	from, to := recording(t, 1<<20), filepath.Join(t.TempDir(), "out")
-	in := start(t, "-role", "instrument", "-addr", "tls://127.0.0.1:0", "-source", "file:"+from)
+	in := start(t, "-role", "instrument", "-addr", "tls://127.0.0.1:0", "-source", "file:"+from, "-size", "8KiB")
 	address := in.Says(t, "listening on ")
 	in.Says(t, "-ca")
 	certificate := "-----BEGIN CERTIFICATE-----\n"
@@ -61,7 +63,7 @@ func TestTwoProcessesOverTLS(t *testing.T) {
 	}
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(ca, []byte(certificate), 0o600))
-	out := start(t, "-role", "workstation", "-addr", address, "-ca", ca, "-cut", "5ms", "-out", to, "-json")
+	out := start(t, "-role", "workstation", "-addr", address, "-ca", ca, "-cut", "100ms", "-slow", "5ms", "-out", to, "-json")
 	out.Ends(t)
 	in.Ends(t)
 	whole(t, parse(t, out.Out.Bytes()), from, to)
@@ -91,8 +93,8 @@ func TestSecondWorkstationIsTurnedAway(t *testing.T) {
 	from := recording(t, 1<<20)
 	in := start(t, "-role", "instrument", "-addr", "tcp://127.0.0.1:0", "-source", "file:"+from, "-size", "8KiB", "-queue", "4")
 	address := in.Says(t, "listening on ")
-	first := start(t, "-role", "workstation", "-addr", address, "-slow", "15ms", "-queue", "2", "-json")
-	in.Says(t, "messages") // Progress: the first has the stream.
+	first := start(t, "-role", "workstation", "-addr", address, "-slow", "60ms", "-queue", "2", "-json")
+	in.Says(t, "messages") // Progress: the first has the stream, for seconds more.
 	second := start(t, "-role", "workstation", "-addr", address)
 	assert.Contains(t, second.Says(t, "instrument: "), "taken by another workstation")
 	second.Exits(t, 1)
