@@ -112,7 +112,7 @@ func call(t *testing.T, address string, first []byte) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(address, "tcp://"))
 	require.NoError(t, err)
-	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	require.NoError(t, conn.SetDeadline(time.Now().Add(time.Minute)))
 	_, _ = conn.Write(first) // the other side may have closed already
 	return conn
 }
@@ -130,6 +130,10 @@ func refusals(t *testing.T, s *serpy.Server, n int) (all []serpy.Refused) {
 	}
 	return all
 }
+
+// busy is what a machine that has other things to do may take for what takes moments:
+// less than the default of what a test sets to milliseconds.
+const busy = 4 * time.Second
 
 // A peer that does not open a session has an end within its deadline, is logged
 // once, and leaves the others alone.
@@ -177,9 +181,7 @@ func TestBadPeers(t *testing.T) {
 			conn := knock(t, s.Address(), test.first)
 			answer, err := io.ReadAll(conn)
 			took := time.Since(begin)
-			if err != nil {
-				require.NotErrorIs(t, err, context.DeadlineExceeded)
-			}
+			require.False(t, timedOut(err), "it has an end")
 			r := refusals(t, s, 1)[0]
 			require.ErrorContains(t, r.Err, test.says)
 			require.Equal(t, conn.LocalAddr().String(), r.Addr)
@@ -188,7 +190,7 @@ func TestBadPeers(t *testing.T) {
 				require.GreaterOrEqual(t, took, deadline)
 				require.True(t, timedOut(r.Err))
 			}
-			require.Less(t, took, deadline+2*time.Second)
+			require.Less(t, took, busy)
 			if test.told {
 				refuse, err := refusal(answer)
 				require.NoError(t, err)
@@ -245,7 +247,7 @@ func TestBadServers(t *testing.T) {
 			begin := time.Now()
 			_, err = serpy.Dial(t.Context(), l.Addr().String(), &serpy.Options{HandshakeTimeout: 100 * time.Millisecond})
 			named(t, err)
-			require.Less(t, time.Since(begin), 3*time.Second)
+			require.Less(t, time.Since(begin), busy)
 			defer (<-conns).Close()
 			if answer == "" {
 				require.True(t, timedOut(err))
@@ -329,7 +331,7 @@ func TestSlowHandshakes(t *testing.T) {
 			}
 			begin := time.Now()
 			require.NoError(t, s.Close(), "it does not wait for them")
-			require.Less(t, time.Since(begin), 2*time.Second)
+			require.Less(t, time.Since(begin), busy)
 		})
 	}
 }

@@ -29,11 +29,11 @@ func bothEnds(t *testing.T, a, c *serpy.Connection, info blob.Info, r io.Reader,
 		_, err := c.SendBlob(t.Context(), info, r, nil)
 		sent <- err
 	}()
-	b, err := a.ReceiveBlob(within(t, 20*time.Second))
+	b, err := a.ReceiveBlob(within(t, time.Minute))
 	require.NoError(t, err)
 	receiver = receive(b)
 	sender = <-sent
-	require.NoError(t, c.SendAcked(within(t, 20*time.Second), []byte("alive")))
+	require.NoError(t, c.SendAcked(within(t, time.Minute), []byte("alive")))
 	require.Equal(t, "alive", get(t, a).String())
 	require.NoError(t, b.Close())
 	return sender, receiver

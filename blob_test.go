@@ -60,7 +60,7 @@ var readings = map[string]reading{
 
 // takeBlob receives one blob.
 func takeBlob(t *testing.T, c *serpy.Connection, read reading) (blob.Info, []byte, error) {
-	b, err := c.ReceiveBlob(within(t, 20*time.Second))
+	b, err := c.ReceiveBlob(within(t, time.Minute))
 	if err != nil {
 		return blob.Info{}, nil, err
 	}

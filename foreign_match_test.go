@@ -55,7 +55,7 @@ func TestAStrangerIsToldFromAllWires(t *testing.T) {
 	for _, r := range refusals(t, s, 3) {
 		require.Error(t, r.Err)
 	}
-	only := serve(t, &serpy.Options{Wires: []protocol.Codec{counts(), tally{name: "other"}}}, deaf)
+	only := serve(t, &serpy.Options{Wires: []protocol.Codec{counts(), tally{name: "other"}}, SilentWire: -1}, deaf)
 	raw(t, only, "GET / HTTP/1.1\r\n")
 	require.ErrorContains(t, refusals(t, only, 1)[0].Err, "no wire of this server")
 }

@@ -41,7 +41,7 @@ func comeAndGo(t *testing.T, s *serpy.Server) bool {
 	require.NoError(t, c.SendAcked(t.Context(), make([]byte, leftBehind)))
 	require.NoError(t, c.Close())
 	require.Greater(t, s.Stats().Accepted, before)
-	require.Eventually(t, func() bool { return s.Len() == 0 }, 30*time.Second, time.Millisecond, "the server has seen its end")
+	require.Eventually(t, func() bool { return s.Len() == 0 }, time.Minute, time.Millisecond, "the server has seen its end")
 	return true
 }
 
@@ -109,7 +109,7 @@ func TestLeftToHandlers(t *testing.T) {
 	for range came {
 		require.Equal(t, leftBehind, <-got)
 	}
-	require.Eventually(t, func() bool { return comeAndGo(t, s) }, 30*time.Second, time.Millisecond, "there is room again")
+	require.Eventually(t, func() bool { return comeAndGo(t, s) }, time.Minute, time.Millisecond, "there is room again")
 	require.Equal(t, leftBehind, <-got)
 }
 

@@ -185,7 +185,7 @@ func TestServerMessages(t *testing.T) {
 }
 
 func TestServerLists(t *testing.T) {
-	s, err := serpy.Listen("tcp://127.0.0.1:0", &serpy.Options{SessionTimeout: 20 * time.Millisecond})
+	s, err := serpy.Listen("tcp://127.0.0.1:0", nil)
 	require.NoError(t, err)
 	defer s.Close()
 	require.Empty(t, s.Connections())

@@ -37,7 +37,7 @@ func TestShutdownWaitsForTheLink(t *testing.T) {
 		}
 	}
 	over := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	go func() { over <- c.Shutdown(ctx) }()
 	for e := range c.Events(t.Context()) { // once more refused, after Shutdown began

@@ -71,7 +71,7 @@ func TestLinksThatRestNeedNoGoroutine(t *testing.T) {
 
 // A link that rests still ends when its peer was silent for too long.
 func TestALinkThatRestsNoticesSilence(t *testing.T) {
-	s, err := serpy.Listen("tcp://127.0.0.1:0", &serpy.Options{Heartbeat: -1, IdleTimeout: 500 * time.Millisecond})
+	s, err := serpy.Listen("tcp://127.0.0.1:0", &serpy.Options{Heartbeat: -1, IdleTimeout: 2 * time.Second})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	c := dial(t, s, &serpy.Options{Heartbeat: -1, Reconnect: serpy.Reconnect{Off: true}})

@@ -86,8 +86,9 @@ func (s *siege) under(t *testing.T, times int, attack func()) {
 		attack()
 	}
 	s.calm(t)
-	eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines })
-	require.LessOrEqual(t, steady(), goroutines, "some of before may have been on their way out")
+	// Steady, since some of before may have been on their way out; and again, since links that
+	// rest come and go for a moment, as at a heartbeat.
+	eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines && steady() <= goroutines })
 	after := heap()
 	for try := 0; try < 5 && !near(before, after); try++ {
 		after = heap() // a pool lets go of what it has at the second collection

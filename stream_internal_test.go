@@ -57,7 +57,7 @@ func TestWhoWaitsWritesWhatAStreamLeft(t *testing.T) {
 			a.mu.Unlock()
 			done := make(chan error, 1)
 			go func() { done <- wait(t.Context(), a, r) }()
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			m, err := b.Receive(ctx)
 			require.NoError(t, err)
@@ -71,7 +71,7 @@ func TestWhoWaitsWritesWhatAStreamLeft(t *testing.T) {
 // A request is written at once, although a stream leaves the last group.
 func TestARequestInAStream(t *testing.T) {
 	a, b := streamPair(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	go func() {
 		_ = b.Handle(ctx, func(ctx context.Context, m Message) error { return m.Reply(ctx, TextMessage("yes")) })
@@ -84,7 +84,7 @@ func TestARequestInAStream(t *testing.T) {
 // Who waits while a sender writes a full group has the rest written, too.
 func TestWhoWaitsBesideAWriter(t *testing.T) {
 	a, _ := streamPair(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	r, err := a.SendMessage(ctx, Message{Data: []byte("left"), Mode: Acked})
 	require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestALateLookAtAStream(t *testing.T) {
 	require.True(t, l.stream.late)
 	l.endTurn(nil)
 	a.mu.Unlock()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, err := b.Receive(ctx) // although nobody waits at a
 	require.NoError(t, err)

@@ -26,7 +26,7 @@ func TestAMessageWakesTheNextWhoWaits(t *testing.T) {
 			}
 		})
 	}
-	require.Eventually(t, func() bool { return c.rq.sleepers.Load() == receivers }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return c.rq.sleepers.Load() == receivers }, time.Minute, time.Millisecond)
 	k := newChunk(mediumChunk)
 	run := k.buf[:0]
 	for range 100 {

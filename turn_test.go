@@ -16,7 +16,7 @@ func TestAcksGoOnWhenTheApplicationStopsReading(t *testing.T) {
 	for _, scheme := range []string{"tcp", "unix"} {
 		t.Run(scheme, func(t *testing.T) {
 			c, peer := pairOver(t, scheme)
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			for range 20 { // so that the peer reads itself
 				got := make(chan error, 1)
@@ -50,7 +50,7 @@ func TestAllWhoWaitAreServed(t *testing.T) {
 func serveAll(t *testing.T, o *serpy.Options) {
 	t.Helper()
 	c, peer := pairWith(t, "tcp", o)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	const each = 200
 	errs := make(chan error)

@@ -26,7 +26,7 @@ func linked(t *testing.T) (c *Connection, far net.Conn) {
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
 	require.NoError(t, near.(*net.UnixConn).SetWriteBuffer(16<<10))
-	require.NoError(t, far.SetReadDeadline(time.Now().Add(10*time.Second)))
+	require.NoError(t, far.SetReadDeadline(time.Now().Add(time.Minute)))
 	c = offline(t, 1<<20)
 	l := newLink(Native, c.opt.MaxMessage, near)
 	l.c, l.most = c, c.opt.MaxMessage

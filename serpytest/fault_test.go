@@ -301,8 +301,8 @@ func TestFaultOverTCP(t *testing.T) {
 		a, b := tcpPair(t)
 		f := serpytest.Fault(a, link)
 		t.Cleanup(func() { require.NoError(t, f.Close()) })
-		require.NoError(t, b.SetDeadline(time.Now().Add(10*time.Second)))
-		require.NoError(t, f.SetDeadline(time.Now().Add(10*time.Second)))
+		require.NoError(t, b.SetDeadline(time.Now().Add(time.Minute)))
+		require.NoError(t, f.SetDeadline(time.Now().Add(time.Minute)))
 		return f, b
 	}
 	// over says that c's stream has ended, by a reset or a plain end.
