@@ -81,7 +81,7 @@ func (s *siege) under(t *testing.T, times int, attack func()) {
 		attack() // what is kept of any peer, stocks of memory and the last events, is kept from here on
 	}
 	s.calm(t)
-	before, goroutines := heap(), steady()
+	before, goroutines := live(), steady()
 	for range times {
 		attack()
 	}
@@ -89,9 +89,9 @@ func (s *siege) under(t *testing.T, times int, attack func()) {
 	// Steady, since some of before may have been on their way out; and again, since links that
 	// rest come and go for a moment, as at a heartbeat.
 	eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines && steady() <= goroutines })
-	after := heap()
-	for try := 0; try < 5 && !near(before, after); try++ {
-		after = heap() // a pool lets go of what it has at the second collection
+	after := live()
+	for try := 0; try < 50 && !near(before, after); try++ {
+		after = live() // what is on its way out is let go of; a pool does at the second collection
 	}
 	t.Logf("%d times: %d KiB in use before, %d KiB after (%+.1f %%); %d goroutines before",
 		times, before>>10, after>>10, 100*(float64(after)/float64(before)-1), goroutines)
@@ -108,6 +108,16 @@ func steady() int {
 		}
 	}
 	return n
+}
+
+// live is the bytes of what is still referred to, and not those of spans that are partly
+// free, or of stacks, which come and go by the megabyte; goroutines are counted.
+func live() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // near is within 10 %, or less.
