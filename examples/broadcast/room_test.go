@@ -217,6 +217,9 @@ func TestNobodyStallsTheRoom(t *testing.T) {
 		_, err := writer.SendMessage(t.Context(), serpy.TextMessage(fmt.Sprint(i, " ", body)))
 		require.NoError(t, err)
 		text := receive(t, reader).String()
+		if text == "deaf" { // said before the reader came, and passed on after
+			text = receive(t, reader).String()
+		}
 		require.Equal(t, fmt.Sprint(i, " "), text[:len(fmt.Sprint(i, " "))])
 	}
 	r.says(t, "missed by clients that do not read")
