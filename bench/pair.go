@@ -83,12 +83,6 @@ func (p *pair) start(ctx context.Context, s peer.Spec, where pin) error {
 	return nil
 }
 
-// evenStacks has all goroutines begin with the same small stack. Left to itself Go begins
-// with the average of those that there were in the last collection, and keeps up to 64 of those that ended
-// a processor with their stacks: so what it held at rest would say what ran at some
-// collection, and not what was left behind.
-const evenStacks = "adaptivestackstart=0"
-
 func startProcess(ctx context.Context, pl plan, cpu int) (*process, error) {
 	text, err := json.Marshal(pl)
 	if err != nil {
@@ -100,9 +94,6 @@ func startProcess(ctx context.Context, pl plan, cpu int) (*process, error) {
 	}
 	cmd := exec.CommandContext(ctx, self)
 	cmd.Env = append(os.Environ(), childVariable+"="+string(text))
-	if pl.Spec.Rest {
-		cmd.Env = append(cmd.Env, "GODEBUG="+strings.TrimPrefix(os.Getenv("GODEBUG")+","+evenStacks, ","))
-	}
 	cmd.WaitDelay = time.Second
 	in, err := cmd.StdinPipe()
 	if err != nil {
