@@ -12,6 +12,7 @@ import (
 // that have dialled, a third did.
 type attempt struct {
 	context.Context // without a deadline
+	outer           context.Context
 	by              time.Time
 	late            atomic.Bool
 	end             context.CancelFunc
@@ -28,10 +29,17 @@ func (a *attempt) Err() error {
 	return err
 }
 
+// Value and AfterFunc have contexts that are made of this one end by it, and say what Err
+// says: package net makes some, and those of package context would ask our inner one.
+func (a *attempt) Value(key any) any { return a.outer.Value(key) }
+
+// AfterFunc is what context.AfterFunc calls.
+func (a *attempt) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(a.Context, f) }
+
 // tries begins an attempt.
 func (c *Connection) tries(ctx context.Context) *attempt {
 	now := time.Now()
-	a := &attempt{by: now.Add(c.opt.DialTimeout)}
+	a := &attempt{outer: ctx, by: now.Add(c.opt.DialTimeout)}
 	a.Context, a.end = context.WithCancel(ctx)
 	c.mu.Lock()
 	c.attempt = a
@@ -56,8 +64,8 @@ func (c *Connection) attempted(a *attempt, now time.Time) {
 		c.wakeAt(a.by, now)
 	}
 	c.mu.Unlock()
-	if over {
-		a.late.Store(a.Context.Err() == nil)
+	if over && a.Context.Err() == nil { // else it has ended, and keeps to what it said
+		a.late.Store(true)
 		a.end()
 	}
 }

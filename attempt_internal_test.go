@@ -22,7 +22,11 @@ func TestAnAttemptHasItsTime(t *testing.T) {
 		}()
 
 		begin := time.Now()
-		a := c.tries(t.Context())
+		type key struct{}
+		a := c.tries(context.WithValue(t.Context(), key{}, "value"))
+		child, stop := context.WithCancel(a)
+		defer stop()
+		require.Equal(t, "value", child.Value(key{}))
 		by, ok := a.Deadline()
 		require.True(t, ok)
 		require.Equal(t, time.Second, by.Sub(begin))
@@ -30,12 +34,20 @@ func TestAnAttemptHasItsTime(t *testing.T) {
 		<-a.Done()
 		require.Equal(t, time.Second, time.Since(begin))
 		require.ErrorIs(t, a.Err(), context.DeadlineExceeded)
+		<-child.Done()
+		require.ErrorIs(t, child.Err(), context.DeadlineExceeded, "as package net makes one for each of several addresses")
+		c.tick()
+		require.ErrorIs(t, a.Err(), context.DeadlineExceeded, "the timer may come again before the attempt returns")
 		c.tried(a)
 		require.ErrorIs(t, a.Err(), context.DeadlineExceeded, "it does not change its mind")
 
 		ctx, cancel := context.WithCancel(t.Context())
 		a = c.tries(ctx)
+		child, end := context.WithCancel(a)
+		defer end()
 		cancel()
+		<-child.Done()
+		require.ErrorIs(t, child.Err(), context.Canceled)
 		<-a.Done()
 		require.ErrorIs(t, a.Err(), context.Canceled)
 		time.Sleep(2 * time.Second) //nolint:forbidigo // in a bubble
