@@ -118,9 +118,7 @@ type readBuffer struct {
 // space makes room for a read and gives it. A chunk is left when less than a
 // quarter of it is free, unless what waits is all that is in it.
 func (b *readBuffer) space() []byte {
-	if b.cold && b.parsed == b.filled {
-		b.leave()
-	}
+	b.thaw()
 	switch {
 	case b.chunk == nil:
 		b.chunk = newChunk(max(b.size, smallChunk))
@@ -165,6 +163,14 @@ func (b *readBuffer) forget() {
 
 // maxSmall is how often in a row a chunk may be much too large.
 const maxSmall = 64
+
+// thaw leaves the chunk of a link that was at rest for long, once all that was read is
+// understood.
+func (b *readBuffer) thaw() {
+	if b.cold && b.parsed == b.filled {
+		b.leave()
+	}
+}
 
 // leave begins anew with a small chunk: the application may keep messages of the last
 // one for as long as it likes, and would keep all of it.

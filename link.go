@@ -177,12 +177,7 @@ func (l *link) end(err error) error {
 // step reads once, and handles what came.
 func (l *link) step() error {
 	buf := l.in.space()
-	if k := l.in.sparse; k != nil {
-		l.in.sparse = nil
-		l.c.rq.compact(k)
-		l.c.compactBlobs(k)
-		k.release(1)
-	}
+	l.compact()
 	n, err := l.fill(buf)
 	if n == 0 {
 		if errors.Is(err, errInterrupted) || errors.Is(err, errAtRest) {
@@ -193,6 +188,16 @@ func (l *link) step() error {
 	l.in.filled += n
 	l.turn.dry = n < l.in.room
 	return l.parse(l.turn.dry)
+}
+
+// compact moves what waits in a chunk that was left with little in it.
+func (l *link) compact() {
+	if k := l.in.sparse; k != nil {
+		l.in.sparse = nil
+		l.c.rq.compact(k)
+		l.c.compactBlobs(k)
+		k.release(1)
+	}
 }
 
 func (l *link) setReadDeadline(from time.Time) {

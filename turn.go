@@ -255,6 +255,8 @@ func (l *link) attend() (gone bool, err error) {
 func (l *link) stepOrRest() error {
 	if t := &l.turn; t.dry && t.own && t.calm > 0 {
 		t.dry = false
+		l.in.thaw()
+		l.compact()
 		l.in.rest()
 		return errAtRest
 	}
