@@ -1,6 +1,7 @@
 package serpy
 
 import (
+	"math"
 	"testing"
 	"unsafe"
 
@@ -29,4 +30,13 @@ func TestALateChannelIsOne(t *testing.T) {
 		poke(l.get())
 		require.Len(t, first, 1)
 	}
+}
+
+// Where each message has a link of its own there may be billions.
+func TestTheCountOfLinksStays(t *testing.T) {
+	s := counters{links: math.MaxInt32 - 1}
+	for range 3 {
+		s.linked()
+	}
+	require.EqualValues(t, math.MaxInt32, s.links)
 }

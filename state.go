@@ -39,7 +39,7 @@ func (c *Connection) attachLink(l *link) error {
 		resumed = c.stats.links > 0
 	}
 	c.link, c.peer, c.state = l, l.peer, Up
-	c.stats.links++
+	c.stats.linked()
 	if c.linkUp != nil {
 		close(c.linkUp)
 		c.linkUp = nil

@@ -14,7 +14,7 @@ type Stats struct {
 	Redelivered  uint64                        // units sent again in another session
 	Dropped      uint64                        // of those sent, dropped by our policy, or because the peer takes none so large
 	Missing      [gapReasons]uint64            // messages that gaps in the peer's stream named, by GapReason
-	Links        int                           // links that were up
+	Links        int                           // links that were up; counted up to 2³¹ - 1
 	Blobs        BlobStats
 }
 
@@ -34,6 +34,10 @@ type counters struct {
 	links       int32
 	slowReader  atomic.Bool // SlowReader was said, and the queue was not half empty since
 }
+
+// linked counts a link. Where each message has one of its own there may be more of them
+// than the count takes: it stays at the most, since without any the peer was never there.
+func (s *counters) linked() { s.links = max(s.links, s.links+1) }
 
 // Stats gives the counts as they are now.
 func (c *Connection) Stats() Stats {
