@@ -112,27 +112,34 @@ func (c *Connection) dropUnsendable(most int) {
 	}
 }
 
-// taken tells the session what the application took.
+// taken tells the session what the application took. Room that the peer should know of is
+// said at once, by this goroutine: to start another one takes as long as a write, and has
+// it run beside who sends and who receives (16 to 1,024 B: 3 to 20 % of the rate).
 func (c *Connection) taken(f *freed) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if f.era != c.era {
-		return // of an earlier session
+	if f.era == c.era { // not of an earlier session
+		c.sess.Taken(f.unit, f.units, f.bytes)
+		for _, p := range f.processed {
+			c.sess.Processed(p[0], p[1], 0, 0, nil)
+		}
+		if c.wantAck() {
+			c.writeNow(true)
+			return
+		}
 	}
-	c.sess.Taken(f.unit, f.units, f.bytes)
-	for _, p := range f.processed {
-		c.sess.Processed(p[0], p[1], 0, 0, nil)
-	}
-	c.ackIfDue()
+	c.mu.Unlock()
 }
 
-// ackIfDue starts an acknowledgement that should not wait for data. c.mu is held.
-func (c *Connection) ackIfDue() {
+// wantAck says whether an acknowledgement should not wait for data, and has the next
+// write bring it. c.mu is held.
+func (c *Connection) wantAck() bool {
 	c.stir()
-	if l := c.link; l != nil && c.sess.AckDue(time.Time{}, false) {
+	l := c.link
+	due := l != nil && c.sess.AckDue(time.Time{}, false)
+	if due {
 		l.ackNow = true
-		c.kick()
 	}
+	return due
 }
 
 // processed says that the application is done with a message.
@@ -153,7 +160,7 @@ func (c *Connection) processed(m *Message, reason string, refused bool) {
 		return
 	}
 	if c.sess.Processed(m.unit-uint64(m.first), m.unit, 1, uint64(m.wire), nack) {
-		c.ackIfDue()
+		c.wantAck()
 		c.kick()
 	}
 }

@@ -170,8 +170,8 @@ var linkFaults = []fault{
 	},
 	{
 		name: "state/taken-of-old-era", file: "state.go", tests: ofRoot,
-		old:    `if f.era != c.era {`,
-		bad:    `if f.era == nil {`,
+		old:    `if f.era == c.era {`,
+		bad:    `if f.era != nil {`,
 		breaks: "what was taken of a lost session makes room in the new one",
 	},
 	{
